@@ -1,0 +1,1 @@
+"""The edge: processes and HTTP, bytes in and out, settings, command line."""

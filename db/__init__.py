@@ -1,0 +1,1 @@
+"""The records: tables, selects and migrations; no rules."""

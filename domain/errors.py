@@ -1,0 +1,173 @@
+"""Every refusal the service can give: one class per fact, with a stable code and typed details.
+
+A refusal is the service saying no; anything else that is raised is a fault. The edge turns refusals into GraphQL
+problems, GraphQL errors or problem+json; nothing here knows how.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Kind(StrEnum):
+    """What a refusal is about; the edge derives status codes from it."""
+
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too_large"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(eq=False, kw_only=True)
+class Refusal(Exception):  # noqa: N818 - the design's word for it
+    """The service says no. `message` is a sentence for a person, `path` leads into the mutation's input."""
+
+    code: ClassVar[str]
+    kind: ClassVar[Kind]
+
+    message: str
+    path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Refusals(Exception):  # noqa: N818 - several of them
+    """Several refusals of one request, told at once."""
+
+    def __init__(self, refusals: Iterable[Refusal]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__("; ".join(map(str, self.refusals)))
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidInput(Refusal):
+    """A value does not have the form that is asked for."""
+
+    code = "INVALID_INPUT"
+    kind = Kind.INVALID
+
+
+@dataclass(eq=False, kw_only=True)
+class NotSignedIn(Refusal):
+    """Only somebody who is signed in may do this."""
+
+    code = "UNAUTHENTICATED"
+    kind = Kind.UNAUTHENTICATED
+    message: str = "Sign in first."
+
+
+@dataclass(eq=False, kw_only=True)
+class BadCredential(Refusal):
+    """The access token or key is malformed, expired or revoked."""
+
+    code = "UNAUTHENTICATED"
+    kind = Kind.UNAUTHENTICATED
+    message: str = "The access token is not valid, or no longer valid."
+
+
+@dataclass(eq=False, kw_only=True)
+class WrongPassword(Refusal):
+    """No such account, a disabled one, or another password: one answer for all three."""
+
+    code = "CREDENTIALS_WRONG"
+    kind = Kind.UNAUTHENTICATED
+    message: str = "The account or the password is wrong."
+
+
+@dataclass(eq=False, kw_only=True)
+class Forbidden(Refusal):
+    """The viewer can see the thing but may not do this to it."""
+
+    code = "FORBIDDEN"
+    kind = Kind.FORBIDDEN
+
+
+@dataclass(eq=False, kw_only=True)
+class NotFound(Refusal):
+    """Absent, or not the viewer's to see: the two look the same."""
+
+    code = "NOT_FOUND"
+    kind = Kind.NOT_FOUND
+
+
+@dataclass(eq=False, kw_only=True)
+class NameTaken(Refusal):
+    """Somebody has this username or email already."""
+
+    code = "NAME_TAKEN"
+    kind = Kind.CONFLICT
+    name: str
+
+
+@dataclass(eq=False, kw_only=True)
+class PasswordTooWeak(Refusal):
+    """The password breaks one or more rules, each told in `reasons`."""
+
+    code = "PASSWORD_TOO_WEAK"
+    kind = Kind.INVALID
+    message: str = "The password is too weak."
+    reasons: tuple[str, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class RevisionConflict(Refusal):
+    """The record has changed since the client read it."""
+
+    code = "CONFLICT"
+    kind = Kind.CONFLICT
+    revision: int
+
+
+@dataclass(eq=False, kw_only=True)
+class FileTooLarge(Refusal):
+    """The file is larger than the limit in bytes."""
+
+    code = "FILE_TOO_LARGE"
+    kind = Kind.TOO_LARGE
+    limit: int
+
+
+@dataclass(eq=False, kw_only=True)
+class ExtensionNotAllowed(Refusal):
+    """The name's extension is blocked, absent or not on the list."""
+
+    code = "EXTENSION_NOT_ALLOWED"
+    kind = Kind.INVALID
+    extension: str
+    allowed: tuple[str, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class MediaTypeNotAllowed(Refusal):
+    """The bytes are not what the name says they are."""
+
+    code = "MEDIA_TYPE_NOT_ALLOWED"
+    kind = Kind.INVALID
+    declared: str | None
+    detected: str
+    allowed: tuple[str, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class DigestMismatch(Refusal):
+    """The SHA-256 of the received bytes is not the one the client named."""
+
+    code = "DIGEST_MISMATCH"
+    kind = Kind.INVALID
+    expected: str
+    actual: str
+
+
+@dataclass(eq=False, kw_only=True)
+class Unavailable(Refusal):
+    """Something the request needs is out of order for now: a full disk, a store that does not answer."""
+
+    code = "UNAVAILABLE"
+    kind = Kind.UNAVAILABLE
+    retry_after_seconds: int | None = field(default=None)

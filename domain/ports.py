@@ -1,0 +1,52 @@
+"""What the rules need from outside, as protocols; the edge implements them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.media import Inspection
+from domain.policy import UploadPolicy
+from domain.passwords import Verification
+from domain.signatures import Signer
+from domain.tokens import TokenIssuer
+
+
+class Clock(Protocol):
+    """The present."""
+
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+        ...
+
+
+class Hasher(Protocol):
+    """Passwords into hashes, away from the event loop. Raises Unavailable when too many wait."""
+
+    async def hash(self, password: str) -> str:
+        """A hash under the current scheme."""
+        ...
+
+    async def verify(self, password: str, hashed: str | None) -> Verification:
+        """Compare; None costs as much as a wrong password."""
+        ...
+
+
+class Inspector(Protocol):
+    """Media types from bytes, away from the event loop."""
+
+    async def inspect(self, name: str, head: bytes) -> Inspection:
+        """What `domain.media.inspect` says of the first bytes under this name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the rules need from outside."""
+
+    clock: Clock
+    hasher: Hasher
+    inspector: Inspector
+    tokens: TokenIssuer
+    signer: Signer
+    policy: UploadPolicy
+    public_url: str

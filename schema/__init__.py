@@ -1,0 +1,1 @@
+"""The contract: GraphQL types and resolvers; no SQL, no rules."""

@@ -1,0 +1,1 @@
+"""The bytes: blobs under keys on a disk or an object store; knows no user and no table."""
