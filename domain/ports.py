@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.media import Inspection
-from domain.policy import UploadPolicy
 from domain.passwords import Verification
+from domain.policy import UploadPolicy
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
 
