@@ -1,0 +1,156 @@
+"""The database: reading on autocommit, writing in transactions, and nothing else commits.
+
+Reads give plain rows, because building table objects costs more than the select itself. On SQLite all writes of a
+process go through one connection that begins with the write lock, so that writers queue instead of failing; readers
+use the write-ahead log beside it.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Executable, Row, event, insert
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.url import make_url
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlmodel import SQLModel
+
+from db import migrations
+
+ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
+SQLITE_BUSY_SECONDS = 60
+
+
+class Duplicate(Exception):  # noqa: N818 - a fact, named as such
+    """A row with these unique values exists already."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+    def concerns(self, column: str) -> bool:
+        """Whether the violated constraint is the one on `column`."""
+        return column in self.constraint
+
+
+class NotMigrated(Exception):  # noqa: N818
+    """The database is not at the newest migration."""
+
+
+class Rows:
+    """A connection to read from."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def all(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """Every row of a select."""
+        return (await self._connection.execute(statement, parameters)).all()
+
+    async def first(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Row[Any] | None:
+        """The first row of a select, or None."""
+        return (await self._connection.execute(statement, parameters)).first()
+
+    async def scalar(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+        """The first column of the first row, or None."""
+        return (await self._connection.execute(statement, parameters)).scalar()
+
+
+class Transaction(Rows):
+    """A connection that also writes; what it wrote is committed when its block ends, or not at all."""
+
+    __slots__ = ()
+
+    async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> int:
+        """Run an update or delete and give the number of rows it touched."""
+        return (await self._connection.execute(statement, parameters)).rowcount
+
+    async def add(self, *models: SQLModel) -> None:
+        """Insert rows, in order. Raises Duplicate."""
+        for model in models:
+            await self.insert(type(model), [model.model_dump()])
+
+    async def insert(self, table: type[SQLModel], values: list[dict[str, Any]]) -> None:
+        """Insert many rows of one table in one statement. Raises Duplicate."""
+        try:
+            await self._connection.execute(insert(table), values)
+        except IntegrityError as error:
+            raise Duplicate(str(error.orig)) from error
+
+
+class Database:
+    """Where transactions come from. One per process."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.is_embedded = make_url(url).get_backend_name() == "sqlite"
+        if self.is_embedded:
+            self._writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=SQLITE_BUSY_SECONDS)
+            self._reader = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+            _prepare_sqlite(self._writer)
+            _prepare_sqlite(self._reader)
+            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+        else:
+            self._writer = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+            self._reader = self._writer
+        self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Rows]:
+        """A connection for selects, each seeing what is committed when it runs."""
+        async with self._autocommit.connect() as connection:
+            yield Rows(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction: committed when the block ends, rolled back when it raises."""
+        async with self._writer.begin() as connection:
+            yield Transaction(connection)
+
+    async def check(self) -> None:
+        """Raise NotMigrated, or whatever the driver raises when the database cannot be reached."""
+        async with self._autocommit.connect() as connection:
+            current = await connection.run_sync(_current_revision)
+        newest = ScriptDirectory.from_config(Config(ALEMBIC_INI)).get_current_head()
+        if current != newest:
+            raise NotMigrated(f"The database is at migration {current or 'none'}, the service needs {newest}.")
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database to a migration, the newest by default. Blocks; not for a running event loop."""
+    migrations.run(ALEMBIC_INI, url, revision)
+
+
+def _current_revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: DBAPIConnection, _record: object) -> None:
+        # The driver must not begin transactions by itself: it would take the write lock late, and fail then.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
