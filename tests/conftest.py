@@ -1,0 +1,72 @@
+"""The fixtures that all tests share: databases and servers, real ones, each test with its own."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests import servers
+
+RUN = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the run; a worker is told the folder of the run that it works for."""
+    given = getattr(config, "workerinput", {}).get("run_folder")
+    config.stash[RUN] = Path(given) if given else servers.begin_run()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Tell a worker of pytest-xdist the folder of the run."""
+    node.workerinput["run_folder"] = str(node.config.stash[RUN])  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the run, unless this is only one of its workers."""
+    if not hasattr(config, "workerinput"):
+        servers.end_run(config.stash[RUN])
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def run_folder(request: pytest.FixtureRequest) -> Path:
+    """What the workers of this run share."""
+    return request.config.stash[RUN]
+
+
+@pytest.fixture
+def sqlite_url(run_folder: Path, tmp_path: Path) -> str:
+    """A migrated, empty SQLite database of the test's own."""
+    copy = tmp_path / "cairn.sqlite"
+    shutil.copyfile(servers.migrated_sqlite(run_folder), copy)
+    return f"sqlite+aiosqlite:///{copy}"
+
+
+@pytest.fixture
+def postgres_url(run_folder: Path) -> Iterator[str]:
+    """A migrated, empty PostgreSQL database of the test's own."""
+    migrated = servers.migrated_postgres(run_folder)
+    own = migrated.set(database=f"test_{uuid4().hex}")
+    servers.create_database(own, template=migrated.database or "")
+    yield own.render_as_string(hide_password=False)
+    servers.drop_database(own)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated, empty database of the test's own, of each kind in turn."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+def redis_url(run_folder: Path) -> str:
+    """A Redis that all tests of the run share: use keys of your own."""
+    return servers.shared_redis(run_folder)

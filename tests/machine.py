@@ -1,0 +1,48 @@
+"""What this machine has to run tests with: programs, ports, and what becomes of a test whose program is missing."""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+
+def absent(component: str, reason: str) -> NoReturn:
+    """End a test whose component is missing: skipped, but failed where CAIRN_TEST_REQUIRE names the component."""
+    if component in os.environ.get("CAIRN_TEST_REQUIRE", "").split(","):
+        pytest.fail(f"CAIRN_TEST_REQUIRE names {component}: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def program(component: str, *names: str) -> str:
+    """The path of a component's program, under the first of its names that exists; absent() when none does."""
+    names = names or (component,)
+    for name in names:
+        if path := shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"):
+            return path
+    absent(component, f"{' or '.join(names)} is not installed")
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(reached: Callable[[], bool], seconds: float) -> bool:
+    """Whether it was reached in time; blocks."""
+    end = time.monotonic() + seconds
+    while not (done := reached()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return done
