@@ -1,0 +1,188 @@
+"""What an operator can decide, with the defaults, and nothing about where the values come from.
+
+`api.variables` reads the environment and reports every problem at once; everything else is handed plain values.
+"""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from api.parsing import database_url, extensions, networks, origins, public_url, redis_url, size_in_bytes
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+MINIMUM_SECRET_BYTES = 32
+ALLOWED_EXTENSIONS = (
+    "pdf,doc,docx,xls,xlsx,ppt,pptx,txt,csv,json,xml,md,jpg,jpeg,png,gif,bmp,webp,mp4,avi,mov,wmv,mp3,wav,ogg,"
+    "zip,rar,7z,tar,gz"
+)
+BLOCKED_EXTENSIONS = "exe,bat,cmd,sh,ps1,msi,app,deb,rpm,jar,vbs,js,wsf,scr,com,pif"
+
+Bytes = Annotated[int, BeforeValidator(size_in_bytes), Field(ge=0)]
+Extensions = Annotated[frozenset[str], BeforeValidator(extensions)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(networks)]
+Origins = Annotated[tuple[str, ...], BeforeValidator(origins)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _default_database(data: dict[str, Any]) -> str:
+    return f"sqlite+aiosqlite:///{data['data_folder'] / 'cairn.db'}"
+
+
+def _default_host(data: dict[str, Any]) -> str:
+    return "0.0.0.0" if data["environment"] == "production" else "127.0.0.1"  # noqa: S104 - a container's only door
+
+
+def _default_request(data: dict[str, Any]) -> int:
+    return 4 * int(data["maximum_file_bytes"])
+
+
+def local_url(host: str, port: int) -> str:
+    """The URL under which a browser on this machine reaches what listens on `host` and `port`."""
+    name = "localhost" if host in {"", "0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+class Settings(BaseSettings):
+    """Every setting. `CAIRN_` and the field's name in capitals is its variable."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True, use_attribute_docstrings=False
+    )
+
+    environment: Literal["development", "production"] = Field(
+        "development", description="Where this runs. In production a secret and a public URL are required."
+    )
+    data_folder: Path = Field(
+        Path(".data"), description="Where uploaded bytes, the embedded database and a development secret are kept."
+    )
+    database_url: str = Field(
+        default_factory=_default_database,
+        repr=False,
+        description="The database: `postgresql://…`, or `sqlite:///…` (default: a file in the data folder).",
+    )
+    database_pool_size: Count = Field(20, description="Connections kept to PostgreSQL at most.")
+    redis_url: str | None = Field(
+        None, repr=False, description="A Redis to be faster with: `redis://…`. Nothing depends on it."
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="What signing keys are derived from: 32 random bytes or more. In development one is made and kept.",
+    )
+    host: str = Field(
+        default_factory=_default_host,
+        description="The address to listen on (default: 127.0.0.1 in development, 0.0.0.0 in production).",
+    )
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes any free one.")
+    public_url: str = Field(
+        "", description="The URL under which clients reach the service; every URL that is handed out begins with it."
+    )
+    trusted_proxies: Networks = Field(
+        (), description="Addresses or networks of proxies whose `X-Forwarded-For` is believed, separated by commas."
+    )
+    cors_origins: Origins = Field(
+        (), description="Origins of web pages that may call the API from a browser, separated by commas; `*` for any."
+    )
+
+    access_token_seconds: Count = Field(900, description="How long an access token is good for.")
+    hashing_threads: int = Field(0, ge=0, description="Threads that hash passwords; 0 is one per processor.")
+    hashing_queue: Count = Field(64, description="Passwords that may wait to be hashed before logins are put off.")
+
+    maximum_file_bytes: Bytes = Field(5 * GIB, description="The largest file.")
+    maximum_request_bytes: Bytes = Field(
+        default_factory=_default_request, description="The largest request (default: four of the largest files)."
+    )
+    maximum_files: Count = Field(20, description="Files in one request at most.")
+    maximum_operations_bytes: Bytes = Field(
+        1 * MIB, description="The largest GraphQL request without its files: a JSON body, or the `operations` part."
+    )
+    maximum_map_bytes: Bytes = Field(64 * KIB, description="The largest `map` part of a multipart request.")
+    allowed_extensions: Extensions = Field(
+        extensions(ALLOWED_EXTENSIONS), description="Extensions of names that may be uploaded, separated by commas."
+    )
+    blocked_extensions: Extensions = Field(
+        extensions(BLOCKED_EXTENSIONS), description="Extensions that never may, wherever they stand in the name."
+    )
+    stall_seconds: Seconds = Field(30, description="A sender from whom nothing comes for so long is cut off.")
+    discard_seconds: Seconds = Field(
+        2, description="How long a refused sender's bytes are discarded, so that it can read the answer."
+    )
+    discard_bytes: Bytes = Field(64 * MIB, description="How many of a refused sender's bytes are discarded at most.")
+    disk_floor_bytes: Bytes = Field(
+        256 * MIB, description="Free room on the disk below which uploads are refused and health is not ready."
+    )
+    lease_seconds: Seconds = Field(
+        300, description="How long bytes of a process that gave no sign of life are kept before they are cleaned up."
+    )
+
+    query_bytes: Bytes = Field(64 * KIB, description="The longest GraphQL document.")
+    query_tokens: Count = Field(2000, description="Tokens in a GraphQL document at most.")
+    query_depth: Count = Field(12, description="How deep fields may be nested.")
+    query_aliases: Count = Field(30, description="Aliases in an operation at most.")
+    query_fields: Count = Field(500, description="Fields in an operation at most, fragments expanded.")
+    query_directives: Count = Field(50, description="Directives in an operation at most, fragments expanded.")
+    query_cost: Count = Field(10_000, description="What an operation may cost; a list costs its page times its fields.")
+    introspection: bool = Field(default=True, description="Whether the API describes itself to whoever asks.")
+    graphiql: bool = Field(default=True, description="Whether browsers get GraphiQL at `/graphql`.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="For people (`console`) or programs (`json`); `auto` asks whether this is a terminal."
+    )
+    memory_tuning: bool = Field(
+        default=True, description="Whether glibc's allocator is told to keep memory: three times faster uploads."
+    )
+    shutdown_seconds: Count = Field(30, description="How long requests in flight may go on when the service stops.")
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102 - pydantic's hook: api.variables reads the environment
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _database(cls, value: object) -> str:
+        return database_url(str(value))
+
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def _redis(cls, value: str | None) -> str | None:
+        return None if value is None else redis_url(value)
+
+    @field_validator("secret_key", mode="after")
+    @classmethod
+    def _secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if info.data.get("environment") == "production":
+            length = len(value.get_secret_value().encode()) if value else 0
+            if length < MINIMUM_SECRET_BYTES:
+                raise ValueError(
+                    f"{'is too short' if length else 'is needed in production'}: at least {MINIMUM_SECRET_BYTES} "
+                    "random bytes, for instance from: openssl rand -base64 48"
+                )
+        return value
+
+    @field_validator("public_url", mode="after")
+    @classmethod
+    def _public(cls, value: str, info: ValidationInfo) -> str:
+        if value:
+            return public_url(value)
+        if info.data.get("environment") == "production":
+            raise ValueError("is needed in production: the URL under which clients reach the service")
+        return local_url(info.data["host"], info.data["port"]) if {"host", "port"} <= info.data.keys() else value
+
+    @field_validator("maximum_request_bytes", mode="after")
+    @classmethod
+    def _request(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("maximum_file_bytes", 0):
+            raise ValueError("must not be below CAIRN_MAXIMUM_FILE_BYTES")
+        return value
