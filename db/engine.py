@@ -8,12 +8,12 @@ use the write-ahead log beside it.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Executable, Row, event, insert
+from sqlalchemy import Connection, Executable, Row, Select, event, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import IntegrityError
@@ -24,6 +24,9 @@ from db import migrations
 
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
 SQLITE_BUSY_SECONDS = 60
+
+
+Selection: TypeAlias = Select[*tuple[Any, ...]]
 
 
 class Duplicate(Exception):  # noqa: N818 - a fact, named as such

@@ -72,6 +72,13 @@ class BadCredential(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class ExpiredCredential(BadCredential):
+    """The access token was valid once; sign in again."""
+
+    message: str = "The access token has expired."
+
+
+@dataclass(eq=False, kw_only=True)
 class WrongPassword(Refusal):
     """No such account, a disabled one, or another password: one answer for all three."""
 

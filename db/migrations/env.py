@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from typing import Literal
 
 from alembic import context
 from sqlalchemy import Connection, pool
@@ -15,7 +16,7 @@ def configured_url() -> str:
     return context.config.attributes.get("url") or os.environ["CAIRN_DATABASE_URL"]
 
 
-def render_item(kind: str, item: object, _context: object) -> str | bool:
+def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
     """Name the JSON columns as models.py does; Alembic's own rendering of the variant does not run."""
     return "JSON_COLUMN" if kind == "type" and item is JSON_COLUMN else False
 

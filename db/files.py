@@ -1,0 +1,164 @@
+"""Selects and writes on files, versions and their blobs. Every select for a user finds only what that user may see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, false, func, or_, select, update
+from sqlalchemy.orm import Mapped
+from sqlmodel import col
+
+from db.engine import Rows, Selection, Transaction
+from db.models import File, Member, Version
+from db.pages import Order, Page, Window, page_of
+from db.rows import FileRow, VersionRow
+
+_COLUMNS = (
+    col(File.id),
+    col(File.workspace_id),
+    col(File.uploaded_by_id),
+    col(File.name),
+    col(File.version_id),
+    col(File.size),
+    col(File.media_type),
+    col(File.declared_media_type),
+    col(File.digest),
+    col(File.status),
+    col(File.revision),
+    col(File.created_at),
+    col(File.updated_at),
+    col(Member.role),
+)
+_VERSION_COLUMNS = (
+    col(Version.id),
+    col(Version.file_id),
+    col(Version.number),
+    col(Version.blob_key),
+    col(Version.size),
+    col(Version.media_type),
+    col(Version.digest),
+    col(Version.created_by_id),
+    col(Version.created_at),
+)
+
+
+class FileOrderField(StrEnum):
+    """What files can be sorted by."""
+
+    NAME = "NAME"
+    CREATED_AT = "CREATED_AT"
+    SIZE = "SIZE"
+
+
+_ORDER_COLUMNS: dict[FileOrderField, Mapped[Any]] = {
+    FileOrderField.NAME: col(File.name_folded),
+    FileOrderField.CREATED_AT: col(File.created_at),
+    FileOrderField.SIZE: col(File.size),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileFilter:
+    """Which files: every condition that is set must hold. Lower bounds are inclusive, upper ones exclusive."""
+
+    name_contains_folded: str | None = None
+    media_types: Sequence[str] | None = None
+    size_from: int | None = None
+    size_to: int | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    workspace_id: UUID | None = None
+    uploaded_by_id: UUID | None = None
+
+
+def visible_to(user_id: UUID) -> Selection:
+    """The files of all workspaces that a user is a member of."""
+    return (
+        select(*_COLUMNS)
+        .join(Member, col(Member.workspace_id) == col(File.workspace_id))
+        .where(col(Member.user_id) == user_id)
+    )
+
+
+async def by_ids(rows: Rows, user_id: UUID, file_ids: Sequence[UUID]) -> list[FileRow]:
+    """Those of the files that the user may see, in no particular order."""
+    return [FileRow._make(row) for row in await rows.all(visible_to(user_id).where(col(File.id).in_(file_ids)))]
+
+
+async def page(
+    rows: Rows, user_id: UUID, where: FileFilter, order: tuple[FileOrderField, bool], window: Window
+) -> Page[FileRow]:
+    """A window of the files that the user may see. `order` is the field and whether it descends."""
+    field, is_descending = order
+    found = await page_of(
+        rows,
+        visible_to(user_id).where(*_conditions(where)),
+        Order(_ORDER_COLUMNS[field], col(File.id), is_descending),
+        window,
+    )
+    return Page([FileRow._make(row) for row in found.items], found.has_next, found.has_previous)
+
+
+async def count(rows: Rows, user_id: UUID, where: FileFilter) -> int:
+    """How many files the user may see."""
+    statement = visible_to(user_id).where(*_conditions(where)).with_only_columns(func.count())
+    number: int = await rows.scalar(statement)
+    return number
+
+
+async def versions_by_ids(rows: Rows, user_id: UUID, version_ids: Sequence[UUID]) -> list[VersionRow]:
+    """Those of the versions whose files the user may see, in no particular order."""
+    found = await rows.all(
+        select(*_VERSION_COLUMNS)
+        .join(File, col(File.id) == col(Version.file_id))
+        .join(Member, col(Member.workspace_id) == col(File.workspace_id))
+        .where(col(Member.user_id) == user_id, col(Version.id).in_(version_ids))
+    )
+    return [VersionRow._make(row) for row in found]
+
+
+async def rename(tx: Transaction, file: FileRow, name: str, name_folded: str, now: datetime) -> bool:
+    """Give a file another name, if it is still at the revision that was read."""
+    changed = await tx.execute(
+        update(File)
+        .where(col(File.id) == file.id, col(File.revision) == file.revision)
+        .values(name=name, name_folded=name_folded, updated_at=now, revision=file.revision + 1)
+    )
+    return changed == 1
+
+
+async def purge(tx: Transaction, file_ids: Sequence[UUID]) -> list[str]:
+    """Remove files with all their versions; the keys of the blobs that nothing points at any more."""
+    keys = await tx.all(select(col(Version.blob_key)).where(col(Version.file_id).in_(file_ids)).distinct())
+    await tx.execute(delete(File).where(col(File.id).in_(file_ids)))
+    return [key for (key,) in keys]
+
+
+def _conditions(where: FileFilter) -> list[ColumnElement[bool]]:
+    tests: list[ColumnElement[bool]] = []
+    if where.name_contains_folded is not None:
+        tests.append(col(File.name_folded).contains(where.name_contains_folded, autoescape=True))
+    if where.media_types is not None:
+        tests.append(or_(false(), *(_has_media_type(media_type) for media_type in where.media_types)))
+    for column, lower, upper in (
+        (col(File.size), where.size_from, where.size_to),
+        (col(File.created_at), where.created_from, where.created_to),
+    ):
+        tests += [column >= lower] if lower is not None else []
+        tests += [column < upper] if upper is not None else []
+    for id_column, wanted in (
+        (col(File.workspace_id), where.workspace_id),
+        (col(File.uploaded_by_id), where.uploaded_by_id),
+    ):
+        tests += [id_column == wanted] if wanted is not None else []
+    return tests
+
+
+def _has_media_type(media_type: str) -> ColumnElement[bool]:
+    family, _, kind = media_type.partition("/")
+    if kind == "*":
+        return col(File.media_type).startswith(f"{family}/", autoescape=True)
+    return col(File.media_type) == media_type

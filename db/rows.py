@@ -1,0 +1,67 @@
+"""The plain rows that selects give: immutable, typed, and cheap to make by the thousand."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+
+class UserRow(NamedTuple):
+    """A user without secrets."""
+
+    id: UUID
+    username: str
+    email: str
+    role: str
+    disabled_at: datetime | None
+    last_login_at: datetime | None
+    created_at: datetime
+
+
+class CredentialsRow(NamedTuple):
+    """What a login compares with."""
+
+    user_id: UUID
+    password_hash: str
+
+
+class WorkspaceRow(NamedTuple):
+    """A workspace as one of its members sees it."""
+
+    id: UUID
+    name: str
+    personal_user_id: UUID | None
+    created_at: datetime
+    viewer_role: str
+
+
+class FileRow(NamedTuple):
+    """A file with its current version's size, media type and digest, as a member sees it."""
+
+    id: UUID
+    workspace_id: UUID
+    uploaded_by_id: UUID | None
+    name: str
+    version_id: UUID
+    size: int
+    media_type: str
+    declared_media_type: str | None
+    digest: str
+    status: str
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    viewer_role: str
+
+
+class VersionRow(NamedTuple):
+    """One content of a file."""
+
+    id: UUID
+    file_id: UUID
+    number: int
+    blob_key: str
+    size: int
+    media_type: str
+    digest: str
+    created_by_id: UUID | None
+    created_at: datetime

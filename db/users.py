@@ -1,0 +1,66 @@
+"""Selects and writes on users."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, or_, select, update
+from sqlmodel import col
+
+from db.engine import Rows, Transaction
+from db.models import User
+from db.rows import CredentialsRow, UserRow
+
+_COLUMNS = (
+    col(User.id),
+    col(User.username),
+    col(User.email),
+    col(User.role),
+    col(User.disabled_at),
+    col(User.last_login_at),
+    col(User.created_at),
+)
+_ROLE = select(col(User.role)).where(col(User.id) == bindparam("user_id"), col(User.disabled_at).is_(None))
+
+
+async def enabled_role(rows: Rows, user_id: UUID) -> str | None:
+    """The role of a user who exists and is not disabled. One indexed select; asked on every request."""
+    role: str | None = await rows.scalar(_ROLE, {"user_id": user_id})
+    return role
+
+
+async def by_ids(rows: Rows, user_ids: Sequence[UUID]) -> list[UserRow]:
+    """Those of the users that exist, in no particular order."""
+    return [UserRow._make(row) for row in await rows.all(select(*_COLUMNS).where(col(User.id).in_(user_ids)))]
+
+
+async def credentials(rows: Rows, folded_name: str) -> CredentialsRow | None:
+    """What to compare a login with, by folded username or email, when the user is not disabled."""
+    row = await rows.first(
+        select(col(User.id), col(User.password_hash)).where(
+            or_(col(User.username_folded) == folded_name, col(User.email_folded) == folded_name),
+            col(User.disabled_at).is_(None),
+        )
+    )
+    return row and CredentialsRow._make(row)
+
+
+async def taken(rows: Rows, username_folded: str, email_folded: str) -> tuple[bool, bool]:
+    """Whether somebody has the username, and whether somebody has the email."""
+    found = await rows.all(
+        select(col(User.username_folded), col(User.email_folded)).where(
+            or_(col(User.username_folded) == username_folded, col(User.email_folded) == email_folded)
+        )
+    )
+    has_username = any(row.username_folded == username_folded for row in found)
+    has_email = any(row.email_folded == email_folded for row in found)
+    return has_username, has_email
+
+
+async def record_login(tx: Transaction, user_id: UUID, now: datetime, password_hash: str | None) -> bool:
+    """Note the time of a login and, when given, a renewed hash. False when the user is gone or disabled by now."""
+    values = {"last_login_at": now} | ({"password_hash": password_hash} if password_hash else {})
+    changed = await tx.execute(
+        update(User).where(col(User.id) == user_id, col(User.disabled_at).is_(None)).values(**values)
+    )
+    return changed == 1
