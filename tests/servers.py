@@ -81,7 +81,7 @@ def migrated_sqlite(folder: Path) -> Path:
 
 
 def migrated_postgres(folder: Path) -> URL:
-    """An empty, migrated PostgreSQL database: on the server of CAIRN_TEST_POSTGRES, or on a cluster of the run's own."""
+    """An empty, migrated PostgreSQL database: on CAIRN_TEST_POSTGRES, or on a cluster of the run's own."""
 
     def make() -> str:
         server = os.environ.get("CAIRN_TEST_POSTGRES") or _start_postgres(folder)

@@ -1,0 +1,69 @@
+# Each target sets up what it needs, from a bare clone on: a Python of 3.11 or newer is all it asks for.
+# PYTHON=python3.13 names another interpreter, ARGS='-k ranges' goes to pytest, WORKERS=4 runs more tests at once.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help serve test test-all check fmt schema bench lock base dev clients
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
+GRAPHIQL := web/package-lock.json $(wildcard web/*.html web/*.ts web/src/*)
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: base web/dist/index.html ## run the service
+	@exec $(BIN)/python -m api serve
+
+test: dev web/dist/index.html clients ## run the tests, in a few minutes
+	@$(PYTEST) -m 'not slow' $(ARGS)
+
+test-all: dev web/dist/index.html clients ## run the tests and the longer proofs
+	@$(PYTEST) $(ARGS)
+
+check: dev web/dist/index.html clients ## everything that must hold: style, types, imports, contracts, tests and their coverage
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/vulture
+	@$(BIN)/deptry --no-ansi . 2>&1
+	@$(BIN)/python -m schema | diff --unified schema/schema.graphql - || { echo "Run: make schema" >&2; exit 1; }
+	@$(PYTEST) -m 'not slow' --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report --include='domain/*,storage/*' --fail-under=100
+	@$(BIN)/coverage report --fail-under=95
+
+fmt: dev ## format the code and mend what can be mended by itself
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+schema: base ## print the GraphQL schema into schema/schema.graphql
+	@$(BIN)/python -m schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
+
+bench: dev ## measure, and print the figures as ratios
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: dev ## pin the newest packages that pyproject.toml allows: ARGS=--upgrade
+	@$(BIN)/uv pip compile $(LOCKING) --output-file=requirements/base.txt $(ARGS)
+	@$(BIN)/uv pip compile $(LOCKING) --output-file=requirements/dev.txt --group=dev --constraint=requirements/base.txt $(ARGS)
+
+LOCKING = --quiet --universal --python-version=3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+
+base dev:
+	@requirements/install $@
+
+# Without node the service runs all the same, and says at /graphql what is missing.
+web/dist/index.html: $(GRAPHIQL)
+	@if command -v npm >/dev/null; then \
+	    echo "Building GraphiQL ..."; \
+	    (cd web && npm ci --silent && npm run --silent build) && touch $@ || \
+	    echo "GraphiQL could not be built: the service runs without it." >&2; \
+	fi
+
+# The JavaScript clients that tests drive against the service; without node those tests are skipped.
+clients: tests/clients/node_modules/.package-lock.json
+
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
+	@if command -v npm >/dev/null; then (cd tests/clients && npm ci --silent) && touch $@; fi
