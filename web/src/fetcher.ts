@@ -1,0 +1,57 @@
+import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import type { Fetcher, FetcherOpts, FetcherParams, Observable } from '@graphiql/toolkit';
+import type { ExecutionResult } from 'graphql';
+
+import { multipartBody } from './multipart';
+import type { Attachment } from './multipart';
+import { change, takeLeaving } from './outbox';
+
+/** What GraphiQL hands to an observable; the type it publishes allows more. */
+interface Observer {
+  next: (result: ExecutionResult) => void;
+  error: (error: Error) => void;
+  complete: () => void;
+}
+
+const ENDPOINT = new URL('graphql', document.baseURI).href;
+const HEADERS = {
+  accept: 'application/graphql-response+json, application/json',
+  'graphql-require-preflight': '1',
+};
+
+const sendJson = createGraphiQLFetcher({ url: ENDPOINT, headers: HEADERS, enableIncrementalDelivery: false });
+
+/** XMLHttpRequest, because fetch cannot say how much of a body has left. */
+function sendBody(body: FormData, headers: FetcherOpts['headers'], observer: Observer): XMLHttpRequest {
+  const request = new XMLHttpRequest();
+  request.open('POST', ENDPOINT);
+  Object.entries({ ...HEADERS, ...headers }).forEach(([name, value]) => request.setRequestHeader(name, String(value)));
+  request.upload.onprogress = ({ loaded, total }) => change({ sent: total ? loaded / total : 0 });
+  request.onloadend = () => change({ sent: null });
+  request.onerror = () => observer.error(new Error('The connection broke before an answer came.'));
+  request.onload = () => {
+    try {
+      observer.next(JSON.parse(request.responseText));
+      observer.complete();
+    } catch {
+      observer.error(new Error(`The answer is not JSON: ${request.status} ${request.statusText}`));
+    }
+  };
+  change({ sent: 0 });
+  request.send(body);
+  return request;
+}
+
+/** An observable, so that GraphiQL's stop button ends the upload. */
+function sendFiles(params: FetcherParams, options: FetcherOpts | undefined, attachments: readonly Attachment[]) {
+  const subscribe = (observer: Observer) => {
+    const request = sendBody(multipartBody(params, attachments), options?.headers, observer);
+    return { unsubscribe: () => request.abort() };
+  };
+  return { subscribe } as Observable<ExecutionResult>;
+}
+
+export const fetcher: Fetcher = (params, options) => {
+  const attachments = takeLeaving();
+  return attachments.length > 0 ? sendFiles(params, options, attachments) : sendJson(params, options);
+};
