@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
-GRAPHIQL := web/package-lock.json $(wildcard web/*.html web/*.ts web/src/*)
+GRAPHIQL := $(wildcard web/package-lock.json web/*.html web/*.ts web/src/*)
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,5 +65,5 @@ web/dist/index.html: $(GRAPHIQL)
 # The JavaScript clients that tests drive against the service; without node those tests are skipped.
 clients: tests/clients/node_modules/.package-lock.json
 
-tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json
+tests/clients/node_modules/.package-lock.json: $(wildcard tests/clients/package-lock.json)
 	@if command -v npm >/dev/null; then (cd tests/clients && npm ci --silent) && touch $@; fi
