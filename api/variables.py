@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from api.settings import Settings
 
 PREFIX = "CAIRN_"
+TEST_PREFIX = "CAIRN_TEST_"  # what the test run is told; the service that it starts inherits it
 PLATFORM_NAMES = {
     "database_url": "DATABASE_URL",
     "redis_url": "REDIS_URL",
@@ -100,7 +101,9 @@ def _variables_in(path: Path, problems: list[str]) -> dict[str, str]:
 
 
 def _is_unknown(name: str) -> bool:
-    return name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in Settings.model_fields
+    if not name.startswith(PREFIX) or name.startswith(TEST_PREFIX):
+        return False
+    return name != name.upper() or name.removeprefix(PREFIX).lower() not in Settings.model_fields
 
 
 def _unknown(name: str) -> str:

@@ -1,0 +1,135 @@
+"""Limits on request heads, which uvicorn has none of: how large one may be and how long it may take.
+
+Below ASGI nothing of a request is visible until its head is complete, so this is the only place that can keep a
+client from sending headers without end, or a byte an hour. Bodies are watched in `api.deadlines`.
+"""
+
+import asyncio
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+MAXIMUM_HEAD_BYTES = 64 * 1024
+REASONS = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    431: b"Request Header Fields Too Large",
+}
+
+
+class LimitedHeads(HttpToolsProtocol):
+    """uvicorn's protocol, with limits, whose own refusals are JSON like all others of the service."""
+
+    head_seconds = 30.0
+
+    _timer: asyncio.TimerHandle | None = None
+    _has_progressed = False
+    _is_partial = False
+    _unused_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin the time in which the first head has to arrive."""
+        super().connection_made(transport)
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and count what came without a head, a body byte or an end to show for it."""
+        self._has_progressed = False
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        # Heads, trailers and chunk extensions gather in the parser, out of sight, for as long as they grow.
+        self._unused_bytes = 0 if self._has_progressed else self._unused_bytes + len(data)
+        if self._unused_bytes > MAXIMUM_HEAD_BYTES:
+            self._refuse(431, f"The request's head is larger than {MAXIMUM_HEAD_BYTES} bytes.")
+        elif self._timer is None and (self._is_partial or not self._has_progressed):
+            self._arm()
+
+    def on_message_begin(self) -> None:
+        """Note that a head has begun."""
+        self._has_progressed = self._is_partial = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is whole."""
+        self._has_progressed = True
+        self._is_partial = False
+        self._disarm()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Note that body bytes came."""
+        self._has_progressed = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request is whole."""
+        self._has_progressed = True
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP."""
+        self._refuse(400, msg)
+
+    def _arm(self) -> None:
+        self._timer = self.loop.call_later(self.head_seconds, self._expire)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        if not self._is_in_flight():
+            self._refuse(408, f"The request's head took longer than {self.head_seconds:g} seconds.")
+
+    def _refuse(self, status: int, detail: str) -> None:
+        self._disarm()
+        # In the middle of another answer, this one would become part of it.
+        if not (self._is_answering() or self.transport.is_closing()):
+            self.transport.write(_answer(status, detail, is_graphql=self._is_graphql()))
+        self.transport.close()
+
+    def _is_in_flight(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares what it only sets with the first request
+        return cycle is not None and not cycle.response_complete
+
+    def _is_answering(self) -> bool:
+        return self._is_in_flight() and self.cycle.response_started
+
+    def _is_graphql(self) -> bool:
+        url: bytes = getattr(self, "url", b"")
+        return url.partition(b"?")[0] == b"/graphql"
+
+
+def _answer(status: int, detail: str, *, is_graphql: bool) -> bytes:
+    title = REASONS[status].decode()
+    code = title.upper().replace(" ", "_")
+    if is_graphql:
+        media_type = b"application/json"
+        body = orjson.dumps({"errors": [{"message": detail, "extensions": {"code": code}}]})
+    else:
+        media_type = b"application/problem+json"
+        body = orjson.dumps({"code": code, "title": title, "status": status, "detail": detail})
+    return b"\r\n".join(
+        (
+            b"HTTP/1.1 %d %b" % (status, REASONS[status]),
+            b"content-type: " + media_type,
+            b"content-length: %d" % len(body),
+            b"x-content-type-options: nosniff",
+            b"connection: close",
+            b"",
+            body,
+        )
+    )
+
+
+def limited_heads(head_seconds: float) -> type[LimitedHeads]:
+    """The protocol with this deadline, as the class that uvicorn wants."""
+    return type("LimitedHeads", (LimitedHeads,), {"head_seconds": head_seconds})

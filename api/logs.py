@@ -1,0 +1,131 @@
+"""What the service says about itself while it runs: one line per event, for people or as JSON, with the request's id.
+
+The only doorway of structlog. Everything that logs through the standard library (uvicorn, alembic, the layers below)
+ends in the same stream. Query strings, passwords and tokens are never logged.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, BinaryIO, Literal, cast
+
+import orjson
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+HIDDEN = frozenset({"password", "password_hash", "secret", "secret_key", "token", "access_token", "authorization"})
+QUIET = ("uvicorn", "asyncio")
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """A logger whose lines carry this name, usually the module's."""
+    return cast("FilteringBoundLogger", structlog.get_logger(logger=name))
+
+
+def choose_format(wanted: Literal["auto", "console", "json"]) -> Literal["console", "json"]:
+    """`auto` is for people where standard output is a terminal, else for programs."""
+    if wanted != "auto":
+        return wanted
+    return "console" if sys.stdout.isatty() else "json"
+
+
+def configure_logs(level: str, style: Literal["console", "json"]) -> None:
+    """Send every log line of this process, from `level` up, to standard output in this style."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=_processors(style, is_terminal=sys.stdout.isatty()),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=lambda *_: _Lines(sys.stdout.buffer),
+        cache_logger_on_first_use=True,
+    )
+    logging.captureWarnings(capture=True)
+    root = logging.getLogger()
+    root.handlers = [_Forwarding()]
+    root.setLevel(number)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING) if number > logging.DEBUG else number)
+    migrations = logging.getLogger("alembic.runtime.migration")
+    migrations.filters = [lambda record: record.levelno > logging.INFO or record.getMessage().startswith("Running")]
+
+
+def _processors(style: Literal["console", "json"], *, is_terminal: bool) -> list[Processor]:
+    before: list[Processor] = [structlog.processors.add_log_level, _with_request_id, _without_secrets]
+    if style == "json":
+        return [
+            *before,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_serialised),
+        ]
+    return [
+        *before,
+        _printable,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        # The default formatter prints local variables, which may be anybody's password.
+        structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback),
+    ]
+
+
+def _with_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    identifier = request_id.get()
+    if identifier is not None:
+        event.setdefault("request_id", identifier)
+    return event
+
+
+def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for name in HIDDEN & event.keys():
+        event[name] = "[hidden]"
+    return event
+
+
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # What a client sent must not be able to write a line of its own.
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = repr(value)
+    return event
+
+
+def _serialised(event: Mapping[str, Any], default: Any = None) -> bytes:  # noqa: ANN401 - structlog's signature
+    try:
+        return orjson.dumps(event, default=default)
+    except TypeError:
+        # Lone surrogates and integers of more than 64 bits, which orjson refuses.
+        return json.dumps(event, default=repr).encode()
+
+
+class _Lines:
+    """Writes lines; a reader that went away costs the line, never the request."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: bytes | str) -> None:
+        data = line if isinstance(line, bytes) else line.encode(errors="backslashreplace")
+        try:
+            self._stream.write(data + b"\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class _Forwarding(logging.Handler):
+    """Hands records of the standard library to structlog."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._logger = get_logger("root")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage().rstrip()
+            self._logger.log(record.levelno, message, logger=record.name, exc_info=record.exc_info or None)
+        except Exception:  # noqa: BLE001 - what handlers do: logging never breaks the caller
+            self.handleError(record)

@@ -1,0 +1,123 @@
+"""The process that listens: sockets, the server's loop and its graceful end."""
+
+import asyncio
+import errno
+import gc
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.heads import MAXIMUM_HEAD_BYTES, limited_heads
+
+CLEANUP_SECONDS = 5.0
+# An address family that the machine lacks: `localhost` may have an address that nothing can listen on.
+UNUSABLE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets for every address that `host` stands for, all on one port. Raises OSError."""
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    faults: list[OSError] = []
+    for family, _, _, _, address in dict.fromkeys(found):
+        # With port 0 the first address finds a free one, and the others follow.
+        taken = sockets[0].getsockname()[1] if sockets else port
+        try:
+            sockets.append(_bound(family, (address[0], taken, *address[2:])))
+        except OSError as fault:
+            faults.append(fault)
+    if faults and (not sockets or any(fault.errno not in UNUSABLE for fault in faults)):
+        for own in sockets:
+            own.close()
+        raise faults[0]
+    return sockets
+
+
+def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    own = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        own.bind(address)
+    except OSError:
+        own.close()
+        raise
+    return own
+
+
+def run(
+    app: ASGIApp,
+    sockets: Sequence[socket.socket],
+    *,
+    stall_seconds: float,
+    shutdown_seconds: int,
+    on_listening: Callable[[], None],
+) -> bool:
+    """Serve until SIGINT or SIGTERM; then finish what is in flight, for at most `shutdown_seconds`.
+
+    New connections are refused meanwhile. A second signal ends the wait. False when the application did not start.
+    """
+    draining = _Draining(app)
+    config = uvicorn.Config(
+        draining,
+        http=limited_heads(stall_seconds),
+        h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        lifespan="on",
+        timeout_graceful_shutdown=shutdown_seconds,
+        reset_contextvars=True,
+    )
+    server = _Server(config, on_listening)
+    draining.tasks = server.server_state.tasks
+    with suppress(SystemExit):
+        server.run(list(sockets))
+    return server.started
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # What the start left behind lives as long as the process: the collector need not walk it for every query.
+        gc.collect()
+        gc.freeze()
+        self._on_listening()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Not remembered, as the parent would to raise them again: a graceful stop is no death by signal.
+        del sig, frame
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+class _Draining:
+    """Keeps the application's parts open until requests that were cancelled at the end have cleaned up."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def patiently() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown" and self.tasks:
+                await asyncio.wait(set(self.tasks), timeout=CLEANUP_SECONDS)
+            return message
+
+        await self._app(scope, patiently, send)

@@ -1,0 +1,105 @@
+"""The one doorway to Redis, which may be missing, die, hang and come back: that costs speed, never an error.
+
+A breaker stands in it. The first call that finds Redis out of order waits for at most the timeout; from then on calls
+return their default at once, while a task in the background asks every so often whether Redis is back.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+T = TypeVar("T")
+
+TIMEOUT_SECONDS = 0.08
+RETRY_SECONDS = 0.5
+MAXIMUM_CONNECTIONS = 64
+
+_log = logging.getLogger(__name__)
+
+
+class RedisLink:
+    """A connection pool behind a breaker. Belongs to the event loop that first calls it."""
+
+    def __init__(
+        self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS, retry_seconds: float = RETRY_SECONDS
+    ) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._retry_seconds = retry_seconds
+        self._pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=MAXIMUM_CONNECTIONS,
+            timeout=timeout_seconds,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._client = Redis(connection_pool=self._pool)
+        self._probe: asyncio.Task[None] | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether calls go through; the truth as of the last call."""
+        return self._probe is None
+
+    async def call(self, command: Callable[[Redis], Awaitable[T]], default: T) -> T:
+        """The command's answer, or the default where Redis is down, too slow or refuses the command.
+
+        `command` is given the client and awaits one command or pipeline; text comes back as bytes. It may have
+        taken effect although the default is returned, so it must be one that can be lost or repeated.
+        """
+        if self._probe is not None:
+            return default
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await command(self._client)
+        except ResponseError as fault:
+            _log.warning("Redis refused a command: %s", type(fault).__name__, exc_info=fault)
+        except (RedisError, OSError) as fault:
+            self._open(fault)
+        return default
+
+    async def ping(self) -> bool:
+        """Whether Redis answers right now."""
+        return await self.call(_ping, default=False)
+
+    async def close(self) -> None:
+        """Stop probing and close the connections."""
+        if self._probe is not None:
+            self._probe.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._probe
+        await self._disconnect()
+
+    def _open(self, fault: Exception) -> None:
+        if self._probe is None:
+            _log.warning("Redis is out of order (%s); going on without it", type(fault).__name__)
+            self._probe = asyncio.create_task(self._wait_until_back())
+
+    async def _wait_until_back(self) -> None:
+        while True:
+            # What is left on the old connections may be the answers to commands that were given up.
+            await self._disconnect()
+            await asyncio.sleep(self._retry_seconds)
+            with suppress(RedisError, OSError):
+                async with asyncio.timeout(self._timeout_seconds):
+                    if await _ping(self._client):
+                        break
+        self._probe = None
+        _log.info("Redis is back")
+
+    async def _disconnect(self) -> None:
+        with suppress(RedisError, OSError):
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._pool.disconnect()
+
+
+async def _ping(client: Redis) -> bool:
+    answer: Any = await client.ping()
+    return bool(answer)
