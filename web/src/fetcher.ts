@@ -21,11 +21,17 @@ const HEADERS = {
 
 const sendJson = createGraphiQLFetcher({ url: ENDPOINT, headers: HEADERS, enableIncrementalDelivery: false });
 
+/** The header editor's headers; "Bearer " without a token is a form not filled in yet, not a wrong credential. */
+function filledIn({ headers = {} }: FetcherOpts = {}): Record<string, string> {
+  const entries = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
+  return Object.fromEntries(entries.filter(([, value]) => !/^(Bearer)?\s*$/i.test(value)));
+}
+
 /** XMLHttpRequest, because fetch cannot say how much of a body has left. */
-function sendBody(body: FormData, headers: FetcherOpts['headers'], observer: Observer): XMLHttpRequest {
+function sendBody(body: FormData, headers: Record<string, string>, observer: Observer): XMLHttpRequest {
   const request = new XMLHttpRequest();
   request.open('POST', ENDPOINT);
-  Object.entries({ ...HEADERS, ...headers }).forEach(([name, value]) => request.setRequestHeader(name, String(value)));
+  Object.entries({ ...HEADERS, ...headers }).forEach(([name, value]) => request.setRequestHeader(name, value));
   request.upload.onprogress = ({ loaded, total }) => change({ sent: total ? loaded / total : 0 });
   request.onloadend = () => change({ sent: null });
   request.onerror = () => observer.error(new Error('The connection broke before an answer came.'));
@@ -43,15 +49,18 @@ function sendBody(body: FormData, headers: FetcherOpts['headers'], observer: Obs
 }
 
 /** An observable, so that GraphiQL's stop button ends the upload. */
-function sendFiles(params: FetcherParams, options: FetcherOpts | undefined, attachments: readonly Attachment[]) {
+function sendFiles(params: FetcherParams, headers: Record<string, string>, attachments: readonly Attachment[]) {
   const subscribe = (observer: Observer) => {
-    const request = sendBody(multipartBody(params, attachments), options?.headers, observer);
+    const request = sendBody(multipartBody(params, attachments), headers, observer);
     return { unsubscribe: () => request.abort() };
   };
   return { subscribe } as Observable<ExecutionResult>;
 }
 
 export const fetcher: Fetcher = (params, options) => {
+  const headers = filledIn(options);
   const attachments = takeLeaving();
-  return attachments.length > 0 ? sendFiles(params, options, attachments) : sendJson(params, options);
+  return attachments.length > 0
+    ? sendFiles(params, headers, attachments)
+    : sendJson(params, { ...options, headers });
 };

@@ -1,10 +1,15 @@
 /** What a stranger finds in the editors at first. */
 
-export const WELCOME_QUERY = `# Welcome to Cairn. Put the cursor into an operation and press the play button (or Ctrl-Enter).
+export const WELCOME_QUERY = `# Welcome to Cairn.
+# The play button runs one of these operations.
 #
-# 1. Sign up, or log in if you have an account. The answer holds an accessToken.
+# 1. Sign up; or log in, with an account that is there.
 mutation SignUp {
-  signup(input: {username: "ada", email: "ada@example.org", password: "a long sentence is a good one"}) {
+  signup(input: {
+    username: "ada"
+    email: "ada@example.org"
+    password: "make up a long sentence"
+  }) {
     accessToken
     expiresAt
     user { id username }
@@ -13,19 +18,24 @@ mutation SignUp {
 }
 
 mutation LogIn {
-  login(input: {username: "ada", password: "a long sentence is a good one"}) {
+  login(input: {
+    username: "ada"
+    password: "make up a long sentence"
+  }) {
     accessToken
     expiresAt
     problems { code message path }
   }
 }
 
-# 2. Paste the token into "Headers" below: {"Authorization": "Bearer …"}. Now the service knows you.
+# 2. Paste the accessToken into "Headers" below,
+#    after "Bearer ".
 query Viewer {
   viewer { id username createdAt }
 }
 
-# 3. Upload: open "Upload" in the bar on the left, choose a file, press "Send".
+# 3. Open "Upload" (the arrow on the left), choose a file
+#    and press "Send".
 mutation UploadFile($input: UploadFileInput!) {
   uploadFile(input: $input) {
     file { id name size mediaType digest downloadUrl }
@@ -33,18 +43,23 @@ mutation UploadFile($input: UploadFileInput!) {
   }
 }
 
-# 4. Find your files again. A downloadUrl opens in any browser for five minutes.
+# 4. Find it again. A downloadUrl works for five minutes.
 query Files {
-  files(first: 10, orderBy: {field: CREATED_AT, direction: DESC}) {
+  files(
+    first: 10
+    orderBy: {field: CREATED_AT, direction: DESC}
+  ) {
     totalCount
-    edges { node { id name size mediaType createdAt downloadUrl } }
+    edges {
+      node { id name size mediaType createdAt downloadUrl }
+    }
     pageInfo { hasNextPage endCursor }
   }
 }
 `;
 
 export const WELCOME_HEADERS = `{
-  // "Authorization": "Bearer (the accessToken)"
+  "Authorization": "Bearer "
 }
 `;
 
