@@ -41,9 +41,6 @@ from schema.answers import Report, coded, formatted
 from schema.pricing import QueryLimits, excesses, prices, too_complex
 from schema.resolving import Resolving, Shortcuts
 
-Variables = VariableValues
-"""Coerced variables: `.coerced` has the values by name, `.sources` what they were made from."""
-
 MAXIMUM_ERRORS: Final = 20
 KEPT_CHARACTERS: Final = 256 * 1024
 """Prepared documents are kept while their texts together are this long: a tree weighs some hundred times its text."""
@@ -73,25 +70,33 @@ class Prepared:
         return self.operation.operation
 
 
+class Variables(dict[str, Any]):
+    """An operation's variables, coerced, by name. `values` has what graphql-core asks for beside them."""
+
+    def __init__(self, values: VariableValues) -> None:
+        super().__init__(values.coerced)
+        self.values = values
+
+
 class Executor:
     """Answers what one schema is asked. Without introspection nothing describes the schema, suggestions included."""
 
     def __init__(
         self, schema: strawberry.Schema, limits: QueryLimits, report: Report, *, introspection: bool = True
     ) -> None:
-        self._schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no other door to what it built
+        self.schema: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no other door to what it built
         self._limits = limits
         self._report = report
         self._secretive = not introspection
         self._rules = _rules(limits, introspection=introspection)
-        self._shortcuts = Shortcuts(self._schema)
+        self._shortcuts = Shortcuts(self.schema)
         self._kept: OrderedDict[tuple[str, str | None], Prepared] = OrderedDict()
         self._kept_characters = 0
 
     @property
     def schema(self) -> GraphQLSchema:
         """What is asked."""
-        return self._schema
+        return self.schema
 
     def prepare(self, query: str, operation_name: str | None = None) -> Prepared:
         """Parse, price and validate a document and choose its operation. Raises QueryRefused."""
@@ -109,24 +114,24 @@ class Executor:
         """Give variables the types that the operation declares. Raises QueryRefused."""
         definitions = prepared.operation.variable_definitions or ()
         values = get_variable_values(
-            self._schema, definitions, dict(raw), max_errors=MAXIMUM_ERRORS, hide_suggestions=self._secretive
+            self.schema, definitions, dict(raw), max_errors=MAXIMUM_ERRORS, hide_suggestions=self._secretive
         )
         if isinstance(values, list):
             raise QueryRefused(coded(values, "BAD_USER_INPUT"))
-        return values
+        return Variables(values)
 
     async def execute(
         self, prepared: Prepared, variables: Variables, context: object, request_id: str | None = None
     ) -> dict[str, Any]:
         """Resolve the operation. The answer has `data`, and `errors` when there are any, ready for JSON."""
         run = Resolving(
-            self._schema,
+            self.schema,
             prepared.fragments,
             {name: FragmentDetails(fragment) for name, fragment in prepared.fragments.items()},
             None,
             context,
             prepared.operation,
-            variables,
+            variables.values,
             default_field_resolver,
             default_type_resolver,
             default_field_resolver,
@@ -148,10 +153,10 @@ class Executor:
         if length > self._limits.bytes:
             raise QueryRefused([too_complex("bytes", self._limits.bytes, length)])
         document = _parsed(query, self._limits.tokens)
-        errors = [error for price in prices(self._schema, document) for error in excesses(price, self._limits)]
+        errors = [error for price in prices(self.schema, document) for error in excesses(price, self._limits)]
         if errors:
             raise QueryRefused(errors[:MAXIMUM_ERRORS])
-        errors = validate(self._schema, document, self._rules, MAXIMUM_ERRORS, hide_suggestions=self._secretive)
+        errors = validate(self.schema, document, self._rules, MAXIMUM_ERRORS, hide_suggestions=self._secretive)
         if errors:
             raise QueryRefused(coded(errors, "GRAPHQL_VALIDATION_FAILED"))
         return document
