@@ -71,11 +71,11 @@ class Prepared:
 
 
 class Variables(dict[str, Any]):
-    """An operation's variables, coerced, by name. `values` has what graphql-core asks for beside them."""
+    """An operation's variables, coerced, by name. `coercion` has what graphql-core asks for beside them."""
 
     def __init__(self, values: VariableValues) -> None:
         super().__init__(values.coerced)
-        self.values = values
+        self.coercion = values
 
 
 class Executor:
@@ -92,11 +92,6 @@ class Executor:
         self._shortcuts = Shortcuts(self.schema)
         self._kept: OrderedDict[tuple[str, str | None], Prepared] = OrderedDict()
         self._kept_characters = 0
-
-    @property
-    def schema(self) -> GraphQLSchema:
-        """What is asked."""
-        return self.schema
 
     def prepare(self, query: str, operation_name: str | None = None) -> Prepared:
         """Parse, price and validate a document and choose its operation. Raises QueryRefused."""
@@ -131,7 +126,7 @@ class Executor:
             None,
             context,
             prepared.operation,
-            variables.values,
+            variables.coercion,
             default_field_resolver,
             default_type_resolver,
             default_field_resolver,
