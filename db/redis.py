@@ -6,6 +6,8 @@ return their default at once, while a task in the background asks every so often
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 T = TypeVar("T")
 
@@ -35,13 +38,14 @@ class RedisLink:
         self._pool = BlockingConnectionPool.from_url(
             url,
             max_connections=MAXIMUM_CONNECTIONS,
-            timeout=timeout_seconds,
+            timeout=None,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
         )
         self._client = Redis(connection_pool=self._pool)
         self._probe: asyncio.Task[None] | None = None
+        self._answered_at = -math.inf
 
     @property
     def is_up(self) -> bool:
@@ -58,11 +62,18 @@ class RedisLink:
             return default
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await command(self._client)
+                answer = await command(self._client)
         except ResponseError as fault:
             _log.warning("Redis refused a command: %s", type(fault).__name__, exc_info=fault)
+        except (TimeoutError, RedisTimeoutError) as fault:
+            # In a burst some calls wait too long for their turn while others are answered: busy is not broken.
+            if time.monotonic() - self._answered_at > self._timeout_seconds / 2:
+                self._open(fault)
         except (RedisError, OSError) as fault:
             self._open(fault)
+        else:
+            self._answered_at = time.monotonic()
+            return answer
         return default
 
     async def ping(self) -> bool:
