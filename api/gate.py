@@ -4,21 +4,31 @@ The endpoint authenticates from the head and checks that the request asked first
 execution, and the cleaning up after it.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from api.envelope import EnvelopeLimits
+from starlette.types import Receive
+
+from api.envelope import EnvelopeBreach, EnvelopeLimits, MapInvalid, MediaTypeUnsupported, RequestTooLarge, SenderGone
+from api.intake import Delivery, Intake
+from api.json_objects import read_object
+from api.multipart import MultipartReader
+from api.part_heads import CHARSETS, PartHead, boundary_of, shortened
+from api.upload_map import Operation, find_places, read_map
 from db.engine import Database
 from domain.policy import UploadPolicy
 from domain.viewer import Viewer
-from schema.execution import Executor, Prepared
+from schema.execution import Executor, Prepared, Variables
+from schema.uploads import UploadSlot, uploads_of
 from storage.store import BlobStore
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A multipart request: what its head says (both None where the header is absent) and its body, not yet read.
+    """A multipart request: what its head says (None where the header is absent) and its body, not yet read.
 
     `chunks` raises SenderGone when the connection is cut; `body_of(receive)` makes one from ASGI's `receive`.
     """
@@ -33,7 +43,7 @@ class GatedOperation:
     """An operation whose files have been received or refused: ready for `Executor.execute(prepared, variables, …)`."""
 
     prepared: Prepared
-    variables: dict[str, object]
+    variables: Variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,8 @@ class Gate:
     policy: UploadPolicy
     limits: EnvelopeLimits
 
-    def receive(self, incoming: Incoming, viewer: Viewer) -> AbstractAsyncContextManager[GatedOperation]:
+    @asynccontextmanager
+    async def receive(self, incoming: Incoming, viewer: Viewer) -> AsyncIterator[GatedOperation]:
         """Read, judge and store one request's uploads; whatever execution did not take is removed on leaving the block.
 
         async with gate.receive(incoming, viewer) as operation:
@@ -56,9 +67,101 @@ class Gate:
         SenderGone, when nobody is left to answer. The body may not have been read to its end then, nor when the block
         is entered (all files refused): `api.parting` sees to the rest. Refusals of one file wait in its UploadSlot.
         """
-        raise NotImplementedError
+        boundary = boundary_of(incoming.content_type)
+        reader = MultipartReader(self._counted(incoming), boundary)
+        operation, slots = await self._judge(reader)
+        intake = Intake([Delivery(slot) for slot in slots], self.store, self.policy)
+        async with self.db.reading() as rows:
+            await intake.admit(rows, viewer)
+        try:
+            await intake.receive(reader, _files_end(incoming, boundary))
+            yield operation
+        finally:
+            await _despite_cancellation(intake.abandon())
+
+    async def _judge(self, reader: MultipartReader) -> tuple[GatedOperation, list[UploadSlot]]:
+        """Everything that can be said before a file part begins, and without the database."""
+        operations = read_object(await _field(reader, "operations", self.limits.operations_bytes), "“operations”")
+        query, name = _text(operations, "query"), _text(operations, "operationName")
+        if query is None:
+            raise EnvelopeBreach("“operations” has no query.")
+        variables = operations.get("variables")
+        if not isinstance(variables, dict | None):
+            raise EnvelopeBreach("The variables in “operations” are not an object.")
+        variables = variables or {}
+        prepared = self.executor.prepare(query, name)
+        mapping = read_map(await _field(reader, "map", self.limits.map_bytes))
+        places = find_places(
+            Operation(self.executor.schema, prepared.operation, prepared.fragments),
+            variables,
+            mapping,
+            self.policy.maximum_files,
+        )
+        slots = [UploadSlot(place.part_name) for place in places]
+        for place, slot in zip(places, slots, strict=True):
+            place.fill(slot)
+        coerced = self.executor.coerce(prepared, variables)
+        consumed = {id(slot) for slot in uploads_of(self.executor.schema, prepared, coerced.coercion)}
+        for place, slot in zip(places, slots, strict=True):
+            if id(slot) not in consumed:
+                raise MapInvalid(f"The operation does not read the file at {shortened(place.path)}.")
+        return GatedOperation(prepared, coerced), slots
+
+    async def _counted(self, incoming: Incoming) -> AsyncIterator[bytes]:
+        limit = self.limits.request_bytes
+        if incoming.content_length is not None and incoming.content_length > limit:
+            raise RequestTooLarge(f"The request has {incoming.content_length} bytes; {limit} are allowed.")
+        received = 0
+        async for chunk in incoming.chunks:
+            received += len(chunk)
+            if received > limit:
+                raise RequestTooLarge(f"The request is larger than {limit} bytes.")
+            yield chunk
 
 
-def body_of(receive: object) -> AsyncIterator[bytes]:
+async def body_of(receive: Receive) -> AsyncIterator[bytes]:
     """The body's chunks, from ASGI's `receive`. Raises SenderGone."""
-    raise NotImplementedError
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise SenderGone
+        more = message.get("more_body", False)
+        if chunk := message.get("body", b""):
+            yield chunk
+
+
+def _text(operations: dict[str, Any], key: str) -> str | None:
+    value = operations.get(key)
+    if not isinstance(value, str | None):
+        raise EnvelopeBreach(f"“{key}” in “operations” is not a string.")
+    return value
+
+
+async def _field(reader: MultipartReader, name: str, limit: int) -> bytes:
+    head = await reader.next()
+    if not isinstance(head, PartHead):
+        raise EnvelopeBreach(f"The request ends before the part “{name}”.")
+    if head.name != name:
+        raise EnvelopeBreach(f"{head} comes where “{name}” must: “operations” first, “map” second, then the files.")
+    if head.charset is not None and head.charset not in CHARSETS:
+        raise MediaTypeUnsupported(f"{head} is not in UTF-8.")
+    return await reader.field(limit)
+
+
+def _files_end(incoming: Incoming, boundary: bytes) -> int | None:
+    # Clients end with the final boundary and a line break; an epilogue, which nobody sends, would count as file bytes.
+    return None if incoming.content_length is None else incoming.content_length - len(boundary) - len("\r\n----\r\n")
+
+
+async def _despite_cancellation(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as caught:
+            cancellation = caught
+    if cancellation is not None:
+        raise cancellation
+    task.result()

@@ -98,12 +98,12 @@ def _find(operation: Operation, variables: dict[str, Any], name: str, path: str)
     root, *keys = path.split(".")
     if root != ROOT or not keys:
         raise MapInvalid(f"The path {shortened(path)} in “map” does not begin with “variables.”.")
-    position = _declared_type(operation, keys[0])
+    position: Any = _declared_type(operation, keys[0])
     if position is None or keys[0] not in variables:
         raise _leads_nowhere(path)
     container: Any = variables
     key: str | int = keys[0]
-    value = variables[key]
+    value = variables[keys[0]]
     for step in keys[1:]:
         container = value
         kind = get_nullable_type(position)

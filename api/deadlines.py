@@ -1,0 +1,115 @@
+"""Deadlines without progress: senders that stall are refused, readers that stall are cut off.
+
+Only time spent waiting for the client counts, not the service's own work. Request heads are not visible here: the
+server's protocol and the proxy limit those.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.envelope import SenderStalled
+
+PROGRESS_BYTES: Final = 16 * 1024
+"""A sender makes progress when so many bytes have come, or the body's end: a byte now and then is none."""
+
+READER_BYTES_PER_SECOND: Final = 8 * 1024
+"""A reader that takes less than this, once `stall_seconds` are over, is as good as gone."""
+
+ABORT: Final = "cairn.abort"
+"""The ASGI extension with which the server drops a connection and what is unsent in it: a call without arguments."""
+
+
+class ReaderStalled(OSError):  # noqa: N818 - a fact, named as such
+    """The client takes the answer too slowly; an OSError, which is what ASGI says of sending to a closed connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """ASGI middleware: `receive` raises SenderStalled, `send` raises ReaderStalled, after `stall_seconds` in vain.
+
+    Whoever reads the body may answer SenderStalled in its own form; if nobody does, it is answered here.
+    """
+
+    app: ASGIApp
+    stall_seconds: float
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        reader = _Reader(send, self.stall_seconds)
+        try:
+            await self.app(scope, _Sender(receive, self.stall_seconds).receive, reader.send)
+        except SenderStalled as stalled:
+            if not reader.has_begun:
+                await _answer(stalled, reader.send)
+        except ReaderStalled:
+            _abort(scope)
+
+
+class _Sender:
+    def __init__(self, receive: Receive, stall_seconds: float) -> None:
+        self._receive = receive
+        self._stall_seconds = self._patience = stall_seconds
+        self._progress = 0
+        self._has_ended = False
+
+    async def receive(self) -> Message:
+        if self._has_ended:
+            return await self._receive()
+        now = asyncio.get_running_loop().time
+        began = now()
+        try:
+            async with asyncio.timeout(max(0, self._patience)):
+                message = await self._receive()
+        except TimeoutError:
+            raise SenderStalled(f"Too little of the request came within {self._stall_seconds:g} seconds.") from None
+        self._has_ended = not message.get("more_body", False)
+        self._progress += len(message.get("body", b""))
+        self._patience -= now() - began
+        if self._progress >= PROGRESS_BYTES:
+            self._progress, self._patience = 0, self._stall_seconds
+        return message
+
+
+class _Reader:
+    def __init__(self, send: Send, stall_seconds: float) -> None:
+        self._send = send
+        self._stall_seconds = stall_seconds
+        self._unsent = 0
+        self.has_begun = False
+
+    async def send(self, message: Message) -> None:
+        # A server takes a message at once and makes the next one wait until it is written.
+        self.has_begun = True
+        try:
+            async with asyncio.timeout(self._stall_seconds + self._unsent / READER_BYTES_PER_SECOND):
+                await self._send(message)
+        except TimeoutError:
+            raise ReaderStalled("The client takes too little of the answer.") from None
+        self._unsent = len(message.get("body", b""))
+
+
+def _abort(scope: Scope) -> None:
+    abort: Callable[[], None] | None = (scope.get("extensions") or {}).get(ABORT)
+    if abort is not None:
+        abort()
+
+
+async def _answer(stalled: SenderStalled, send: Send) -> None:
+    body = orjson.dumps(
+        {"code": stalled.code, "title": "Request Timeout", "status": stalled.status, "detail": stalled.message}
+    )
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": stalled.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
