@@ -1,0 +1,240 @@
+"""Files on their way out: `/files/{id}/download` and the same for one version, for a viewer or a signed link.
+
+Raw ASGI, because the bytes are what matters here. What is sent of them is decided in `api.ranges`, who may have them
+in `domain.downloads`.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import Headers
+from starlette.routing import BaseRoute, Route
+from starlette.types import Message, Receive, Scope, Send
+
+from api.logs import get_logger
+from api.problems import problem, problem_response
+from api.ranges import (
+    NOT_MODIFIED,
+    PARTIAL_CONTENT,
+    PRECONDITION_FAILED,
+    RANGE_NOT_SATISFIABLE,
+    UNCONDITIONAL,
+    Conditions,
+    Content,
+    Decision,
+    content_disposition,
+    content_range,
+    decide,
+    format_date,
+)
+from api.recorder import DownloadRecorder
+from api.sending import Outflow
+from db.engine import Database, Rows
+from domain.downloads import Disposition, Download, SignedDownload, open_file, open_link
+from domain.errors import BadCredential, InvalidInput, Refusal, Unavailable
+from domain.events import RequestFacts
+from domain.media import inline_allowed, safe_media_type
+from domain.ports import Ports
+from domain.viewer import Viewer
+from schema.ids import Prefix, decode
+from storage.store import BlobStore, StoreError
+
+Authenticate = Callable[[Rows, Headers], Awaitable[Viewer]]
+Fields = list[tuple[bytes, bytes]]
+
+MAXIMUM_QUERY_FIELDS = 16
+EXPIRY = re.compile("[0-9]{1,12}", re.ASCII)
+CONDITION_FIELDS = {name.replace("_", "-").encode(): name for name in Conditions.__dataclass_fields__}
+# The bytes are somebody's, not ours: no browser may run them, guess at them or embed them elsewhere, and a cache asks
+# each time, since the right may be gone.
+FIXED_FIELDS: Fields = [
+    (b"accept-ranges", b"bytes"),
+    (b"cache-control", b"private, no-cache"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A download that was granted, and how a browser may treat it."""
+
+    download: Download
+    disposition: Disposition
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """The ASGI application behind both routes."""
+
+    db: Database
+    store: BlobStore
+    ports: Ports
+    recorder: DownloadRecorder
+    authenticate: Authenticate
+
+    def routes(self) -> list[BaseRoute]:
+        """Where it is found. Methods are judged here, so that a wrong one is answered like every other problem."""
+        return [
+            Route("/files/{file_id}/download", self),
+            Route("/files/{file_id}/versions/{version_id}/download", self),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            await self._answer(scope, receive, send)
+        except Refusal as refusal:
+            await problem_response(refusal, _request_id(scope))(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in {"GET", "HEAD"}:
+            response = problem(405, "METHOD_NOT_ALLOWED", "Files are read with GET or HEAD.", _request_id(scope))
+            response.headers["allow"] = "GET, HEAD"
+            await response(scope, receive, send)
+            return
+        opened = await self._open(scope)
+        content = _content(opened.download)
+        wants_bytes = scope["method"] == "GET"
+        decision = decide(_conditions(scope), content, wants_bytes=wants_bytes, now=self.ports.clock.now())
+        if decision.status in {PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE}:
+            await self._decline(decision, content, scope, receive, send)
+        elif decision.status == NOT_MODIFIED or not wants_bytes:
+            await send(_head(opened, content, decision))
+            await send({"type": "http.response.body"})
+        else:
+            await self._transfer(opened, decision, scope, receive, send)
+
+    async def _open(self, scope: Scope) -> Opened:
+        values = _query(scope["query_string"])
+        if "signature" in values:
+            link = _signed(scope["path_params"], values)
+            async with self.db.reading() as rows:
+                return Opened(await open_link(rows, self.ports, link), link.disposition)
+        version_id = scope["path_params"].get("version_id")
+        async with self.db.reading() as rows:
+            viewer = await self.authenticate(rows, Headers(scope=scope))
+            download = await open_file(
+                rows,
+                viewer,
+                decode(Prefix.FILE, scope["path_params"]["file_id"]),
+                None if version_id is None else decode(Prefix.VERSION, version_id),
+            )
+        return Opened(download, _disposition(values.get("disposition", Disposition.ATTACHMENT)))
+
+    async def _decline(self, decision: Decision, content: Content, scope: Scope, receive: Receive, send: Send) -> None:
+        if decision.status == RANGE_NOT_SATISFIABLE:
+            detail = f"The file has {content.size} bytes; the range lies outside."
+            response = problem(decision.status, "RANGE_NOT_SATISFIABLE", detail, _request_id(scope))
+            response.headers["content-range"] = content_range(decision, content.size)
+        else:
+            detail = "The file is not the one that the request names."
+            response = problem(decision.status, "PRECONDITION_FAILED", detail, _request_id(scope))
+        response.headers["etag"] = content.etag
+        await response(scope, receive, send)
+
+    async def _transfer(self, opened: Opened, decision: Decision, scope: Scope, receive: Receive, send: Send) -> None:
+        download, length = opened.download, decision.end - decision.start
+        pieces = self.store.read(download.blob_key, decision.start, decision.end)
+        first = await self._first(pieces, scope)
+        trail = self.recorder.begin(download, _facts(scope), is_range=decision.status == PARTIAL_CONTENT)
+        outflow = Outflow(receive, send)
+        try:
+            await outflow.run(_head(opened, _content(download), decision), first, pieces, length)
+        finally:
+            self.recorder.end(trail, outflow.sent)
+
+    async def _first(self, pieces: AsyncIterator[bytes], scope: Scope) -> bytes:
+        try:
+            return await anext(pieces, b"")
+        except StoreError as fault:
+            # Purged between the select and the read: then it is not found now. Otherwise a row points at lost bytes.
+            await self._open(scope)
+            _log.exception("bytes missing", path=scope["path"])
+            raise Unavailable(message="The bytes of this file cannot be read for now.") from fault
+
+
+def _request_id(scope: Scope) -> str | None:
+    found: str | None = scope.get("state", {}).get("request_id")
+    return found
+
+
+def _facts(scope: Scope) -> RequestFacts:
+    return RequestFacts(_request_id(scope), scope.get("state", {}).get("address"))
+
+
+def _query(query: bytes) -> dict[str, str]:
+    if not query:
+        return {}
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=MAXIMUM_QUERY_FIELDS)
+    except ValueError as error:
+        raise InvalidInput(message="The query string cannot be read.") from error
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise InvalidInput(message="A field of the query string is given twice.")
+    return values
+
+
+def _disposition(text: str) -> Disposition:
+    try:
+        return Disposition(text)
+    except ValueError as error:
+        raise InvalidInput(message="The disposition is `attachment` or `inline`.", path=("disposition",)) from error
+
+
+def _signed(path: dict[str, str], values: dict[str, str]) -> SignedDownload:
+    disposition, expires = values.get("disposition"), values.get("expires", "")
+    if disposition not in set(Disposition) or not EXPIRY.fullmatch(expires) or "version_id" not in path:
+        raise BadCredential(message="The link is not valid.")
+    return SignedDownload(
+        file_id=decode(Prefix.FILE, path["file_id"]),
+        version_id=decode(Prefix.VERSION, path["version_id"]),
+        disposition=Disposition(disposition),
+        expires=int(expires),
+        signer_id=decode(Prefix.USER, values.get("signer", "")),
+        signature=values["signature"],
+    )
+
+
+def _conditions(scope: Scope) -> Conditions:
+    found: dict[str, str] = {}
+    for name, raw in scope["headers"]:
+        if name in CONDITION_FIELDS:
+            field, value = CONDITION_FIELDS[name], raw.decode("latin-1")
+            found[field] = f"{found[field]}, {value}" if field in found else value
+    return Conditions(**found) if found else UNCONDITIONAL
+
+
+def _content(download: Download) -> Content:
+    # Two contents of one file may carry the same second; the first one, and one that was named, stand alone.
+    is_dated_apart = download.is_pinned or download.number == 1
+    return Content(download.size, f'"{download.digest}"', download.modified_at, is_dated_apart)
+
+
+def _head(opened: Opened, content: Content, decision: Decision) -> Message:
+    fields = [
+        (b"etag", content.etag.encode()),
+        (b"last-modified", format_date(content.modified_at).encode()),
+        *FIXED_FIELDS,
+    ]
+    if decision.status != NOT_MODIFIED:
+        fields += _body_fields(opened, decision)
+    if decision.status == PARTIAL_CONTENT:
+        fields.append((b"content-range", content_range(decision, content.size).encode()))
+    return {"type": "http.response.start", "status": decision.status, "headers": fields}
+
+
+def _body_fields(opened: Opened, decision: Decision) -> Fields:
+    download = opened.download
+    disposition = opened.disposition if inline_allowed(download.media_type) else Disposition.ATTACHMENT
+    return [
+        (b"content-type", safe_media_type(download.media_type).encode()),
+        (b"content-length", str(decision.end - decision.start).encode()),
+        (b"content-disposition", content_disposition(disposition, download.name).encode()),
+    ]

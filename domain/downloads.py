@@ -1,0 +1,187 @@
+"""Downloads: a file's bytes opened for a viewer or a signed link, and the record of what was sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from db import downloads
+from db.downloads import ContentRow
+from db.engine import Rows, Transaction
+from db.models import Event
+from domain.errors import BadCredential, ExpiredCredential, InvalidInput, NotFound
+from domain.events import EventKind, RequestFacts, Subject, event
+from domain.files import NO_SUCH_FILE
+from domain.ports import Ports
+from domain.viewer import Viewer
+
+MAXIMUM_LINK_SECONDS = 7 * 24 * 60 * 60
+_PURPOSE = "download"
+
+
+class Disposition(StrEnum):
+    """What a browser is told to do with the bytes: keep them as a file, or show them where that is safe."""
+
+    ATTACHMENT = "attachment"
+    INLINE = "inline"
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One content of a file, opened for a user.
+
+    `modified_at` is when the content came to be. `is_pinned` says that the version was named, so that no other content
+    can ever stand in its place.
+    """
+
+    user_id: UUID
+    file_id: UUID
+    version_id: UUID
+    workspace_id: UUID
+    name: str
+    size: int
+    media_type: str
+    digest: str
+    blob_key: str
+    number: int
+    modified_at: datetime
+    is_pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTerms:
+    """What a signed URL is to be good for."""
+
+    file_id: UUID
+    version_id: UUID
+    disposition: Disposition
+    expires_in_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDownload:
+    """What a signed URL says. `expires` is in seconds since 1970; `signer_id` is the user whose right it lends."""
+
+    file_id: UUID
+    version_id: UUID
+    disposition: Disposition
+    expires: int
+    signer_id: UUID
+    signature: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is signed, in order."""
+        return _parts(self.file_id, self.version_id, self.disposition, self.expires, self.signer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRecord:
+    """One download as history keeps it. `sent` counts the bytes that really went out, over all its ranges.
+
+    `event_id` stays the same while a download goes on; `may_exist` says that it may have been written before.
+    """
+
+    event_id: UUID
+    download: Download
+    facts: RequestFacts
+    sent: int
+    ended_at: datetime
+    may_exist: bool
+
+
+async def open_file(rows: Rows, viewer: Viewer, file_id: UUID, version_id: UUID | None) -> Download:
+    """Open a file's current content, or the version named.
+
+    Raises NotSignedIn, and NotFound alike for what is absent, not ready and not the viewer's to see.
+    """
+    user_id = viewer.required()
+    content = await downloads.readable(rows, user_id, file_id, version_id)
+    if content is None:
+        raise NotFound(message=NO_SUCH_FILE)
+    return _download(user_id, content, is_pinned=version_id is not None)
+
+
+async def open_link(rows: Rows, ports: Ports, link: SignedDownload) -> Download:
+    """Open what a signed URL names, by the right that its signer has now.
+
+    Raises BadCredential and ExpiredCredential, and NotFound once the signer has lost the right or is disabled.
+    """
+    if not ports.signer.verify(link.signature, *link.parts):
+        raise BadCredential(message="The link is not valid.")
+    if ports.clock.now().timestamp() >= link.expires:
+        raise ExpiredCredential(message="The link has expired.")
+    return await open_file(rows, Viewer(link.signer_id), link.file_id, link.version_id)
+
+
+def sign_download(ports: Ports, viewer: Viewer, terms: LinkTerms) -> str:
+    """A URL that opens one version, with one disposition, for as long as it lasts and the viewer keeps the right.
+
+    Raises NotSignedIn, and InvalidInput unless it lasts between a second and seven days.
+    """
+    user_id = viewer.required()
+    if not 1 <= terms.expires_in_seconds <= MAXIMUM_LINK_SECONDS:
+        raise InvalidInput(
+            message=f"A link lasts between 1 and {MAXIMUM_LINK_SECONDS} seconds, not {terms.expires_in_seconds}.",
+            path=("expiresInSeconds",),
+        )
+    expires = int(ports.clock.now().timestamp()) + terms.expires_in_seconds
+    signature = ports.signer.sign(*_parts(terms.file_id, terms.version_id, terms.disposition, expires, user_id))
+    return (
+        f"{ports.public_url.rstrip('/')}/files/file_{terms.file_id.hex}/versions/ver_{terms.version_id.hex}/download"
+        f"?disposition={terms.disposition}&expires={expires}&signer=user_{user_id.hex}&signature={signature}"
+    )
+
+
+async def record_downloads(tx: Transaction, records: Sequence[DownloadRecord]) -> None:
+    """Write what was sent: new downloads in one insert, those that went on in one update."""
+    known = [record.event_id for record in records if record.may_exist]
+    written = await downloads.sizes_of(tx, known) if known else {}
+    grown = {
+        record.event_id: record.sent for record in records if written.get(record.event_id, record.sent) != record.sent
+    }
+    fresh = [_event(record) for record in records if record.event_id not in written]
+    if fresh:
+        await tx.insert(Event, [row.model_dump() for row in fresh])
+    if grown:
+        await downloads.resize(tx, grown)
+
+
+def _event(record: DownloadRecord) -> Event:
+    download = record.download
+    row = event(
+        EventKind.FILE_DOWNLOADED,
+        Subject(
+            download.user_id,
+            download.workspace_id,
+            download.file_id,
+            record.sent,
+            {"versionId": str(download.version_id)},
+        ),
+        record.facts,
+        record.ended_at,
+    )
+    row.id = record.event_id
+    return row
+
+
+def _parts(file_id: UUID, version_id: UUID, disposition: Disposition, expires: int, signer_id: UUID) -> tuple[str, ...]:
+    return _PURPOSE, file_id.hex, version_id.hex, disposition, str(expires), signer_id.hex
+
+
+def _download(user_id: UUID, content: ContentRow, *, is_pinned: bool) -> Download:
+    return Download(
+        user_id=user_id,
+        file_id=content.file_id,
+        version_id=content.version_id,
+        workspace_id=content.workspace_id,
+        name=content.name,
+        size=content.size,
+        media_type=content.media_type,
+        digest=content.digest,
+        blob_key=content.blob_key,
+        number=content.number,
+        modified_at=content.created_at,
+        is_pinned=is_pinned,
+    )
