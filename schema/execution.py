@@ -41,6 +41,9 @@ from schema.answers import Report, coded, formatted
 from schema.pricing import QueryLimits, excesses, prices, too_complex
 from schema.resolving import Resolving, Shortcuts
 
+Variables = VariableValues
+"""Coerced variables: `coerced` has the values by name, `sources` what they were made from."""
+
 MAXIMUM_ERRORS: Final = 20
 KEPT_CHARACTERS: Final = 256 * 1024
 """Prepared documents are kept while their texts together are this long: a tree weighs some hundred times its text."""
@@ -68,14 +71,6 @@ class Prepared:
     def kind(self) -> OperationType:
         """Whether the operation asks for something or changes something."""
         return self.operation.operation
-
-
-class Variables(dict[str, Any]):
-    """An operation's variables, coerced, by name. `coercion` has what graphql-core asks for beside them."""
-
-    def __init__(self, values: VariableValues) -> None:
-        super().__init__(values.coerced)
-        self.coercion = values
 
 
 class Executor:
@@ -113,7 +108,7 @@ class Executor:
         )
         if isinstance(values, list):
             raise QueryRefused(coded(values, "BAD_USER_INPUT"))
-        return Variables(values)
+        return values
 
     async def execute(
         self, prepared: Prepared, variables: Variables, context: object, request_id: str | None = None
@@ -126,7 +121,7 @@ class Executor:
             None,
             context,
             prepared.operation,
-            variables.coercion,
+            variables,
             default_field_resolver,
             default_type_resolver,
             default_field_resolver,

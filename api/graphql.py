@@ -1,0 +1,171 @@
+"""The /graphql endpoint: GraphQL over HTTP, with GraphQL bodies for every answer whatever its status.
+
+It authenticates before it reads, leaves multipart bodies to the gate and documents to the executor, and knows neither
+database nor rules.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+import orjson
+from graphql import OperationType
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.bodies import Parameters, from_json, from_url, read_body
+from api.envelope import EnvelopeBreach, SenderGone
+from api.gate import Gate, Incoming, body_of
+from api.negotiation import AnswerType, BodyType, RequestRefused, answer_type, body_type, check_preflight
+from api.problems import STATUS
+from domain.errors import ExpiredCredential, Kind, Refusal
+from domain.events import RequestFacts
+from domain.viewer import NOBODY, Viewer
+from schema.answers import Report, fault_body, refused
+from schema.execution import Executor, Prepared, QueryRefused, Variables
+
+OPEN_FIELDS: Final = frozenset({"login", "signup", "__typename"})
+"""Root fields for people who are signing in: an expired token, which clients keep sending, does not keep them out."""
+
+
+class MethodUnsupported(RequestRefused):
+    """/graphql does not know the method."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+    headers: ClassVar[Mapping[str, str]] = {"allow": "GET, POST"}
+
+
+class ChangeByGet(RequestRefused):
+    """A mutation was sent by GET, which must change nothing."""
+
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+    headers: ClassVar[Mapping[str, str]] = {"allow": "POST"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A GraphQL body on its way out. In `application/json` it has status 200 whenever the request is well-formed."""
+
+    body: Mapping[str, Any]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_well_formed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLEndpoint:
+    """An ASGI application for one path.
+
+    `authenticate` finds the viewer from the head (raises BadCredential), `facts_of` what else is known of the request,
+    `make_context` what resolvers get; `page` answers a browser's GET, None: nothing does. `body_bytes` limits JSON.
+    """
+
+    executor: Executor
+    gate: Gate
+    authenticate: Callable[[Headers], Awaitable[Viewer]]
+    facts_of: Callable[[Scope], RequestFacts]
+    make_context: Callable[[Viewer, RequestFacts], object]
+    report: Report
+    page: Callable[[], Response] | None
+    body_bytes: int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = Headers(scope=scope)
+        media_type = AnswerType.JSON
+        try:
+            is_page_offered = self.page is not None and scope["method"] == "GET"
+            media_type = answer_type(_accepted(headers), page=is_page_offered)
+            if media_type is AnswerType.PAGE and self.page is not None:
+                await self.page()(scope, receive, send)
+                return
+            answer = await self._answer(scope, headers, receive)
+        except SenderGone:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a GraphQL body
+            answer = self._refusal(error, self.facts_of(scope).request_id)
+        await _send(answer, media_type, send)
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
+        method = scope["method"]
+        if method not in {"GET", "POST"}:
+            raise MethodUnsupported(f"{method} is not served here.")
+        facts = self.facts_of(scope)
+        if method == "GET":
+            viewer, expired = await self._viewer(headers)
+            prepared, variables = self._prepared(from_url(scope["query_string"]), expired)
+            if prepared.kind is not OperationType.QUERY:
+                raise ChangeByGet("GET answers queries; send this one by POST.")
+            return await self._executed(prepared, variables, viewer, facts)
+        kind = body_type(headers.getlist("content-type"), headers.get("content-encoding"))
+        if kind is BodyType.MULTIPART:
+            check_preflight(headers)
+            return await self._upload(headers, receive, facts)
+        viewer, expired = await self._viewer(headers)
+        body = await read_body(receive, _length(headers), self.body_bytes)
+        prepared, variables = self._prepared(from_json(body), expired)
+        return await self._executed(prepared, variables, viewer, facts)
+
+    async def _upload(self, headers: Headers, receive: Receive, facts: RequestFacts) -> Answer:
+        viewer = await self.authenticate(headers)
+        incoming = Incoming(headers.get("content-type"), _length(headers), body_of(receive))
+        async with self.gate.receive(incoming, viewer) as operation:
+            return await self._executed(operation.prepared, operation.variables, viewer, facts)
+
+    async def _viewer(self, headers: Headers) -> tuple[Viewer, ExpiredCredential | None]:
+        try:
+            return await self.authenticate(headers), None
+        except ExpiredCredential as refusal:
+            return NOBODY, refusal
+
+    def _prepared(self, given: Parameters, expired: ExpiredCredential | None) -> tuple[Prepared, Variables]:
+        prepared = self.executor.prepare(given.query, given.operation_name)
+        if expired is not None and not prepared.root_fields <= OPEN_FIELDS:
+            raise expired
+        return prepared, self.executor.coerce(prepared, given.variables)
+
+    async def _executed(self, prepared: Prepared, variables: Variables, viewer: Viewer, facts: RequestFacts) -> Answer:
+        context = self.make_context(viewer, facts)
+        return Answer(await self.executor.execute(prepared, variables, context, facts.request_id))
+
+    def _refusal(self, error: Exception, request_id: str | None) -> Answer:
+        if isinstance(error, QueryRefused):
+            body = {"errors": [one.formatted for one in error.errors]}
+            return Answer(body, error.status, is_well_formed=True)
+        if isinstance(error, EnvelopeBreach):
+            body = {"errors": [{"message": error.message, "extensions": {"code": error.code}}]}
+            return Answer(body, error.status, error.headers if isinstance(error, RequestRefused) else {})
+        if isinstance(error, Refusal):
+            challenge = {"www-authenticate": "Bearer"} if error.kind is Kind.UNAUTHENTICATED else {}
+            return Answer({"errors": [refused(error).formatted]}, STATUS[error.kind], challenge)
+        self.report(error)
+        return Answer(fault_body(request_id), 500)
+
+
+def _accepted(headers: Headers) -> str | None:
+    values = headers.getlist("accept")
+    return ",".join(values) if values else None
+
+
+def _length(headers: Headers) -> int | None:
+    # The server has checked it: a body of another length never gets here.
+    value = headers.get("content-length")
+    return int(value) if value is not None and value.isdecimal() else None
+
+
+async def _send(answer: Answer, media_type: AnswerType, send: Send) -> None:
+    status = 200 if answer.is_well_formed and media_type is AnswerType.JSON else answer.status
+    body = orjson.dumps(answer.body)
+    headers = {
+        "content-type": f"{AnswerType.JSON if media_type is AnswerType.PAGE else media_type}; charset=utf-8",
+        "content-length": str(len(body)),
+        "cache-control": "no-store",
+        "vary": "Accept",
+        **answer.headers,
+    }
+    raw = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
