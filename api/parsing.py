@@ -53,7 +53,8 @@ def origins(value: object) -> tuple[str, ...]:
     found = tuple(_pieces(value))
     for origin in found:
         parts = urlsplit(origin)
-        if origin != "*" and (parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}"):
+        is_host = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        if origin != "*" and not (is_host and origin == f"{parts.scheme}://{parts.netloc}"):
             raise ValueError(f"{origin!r} is no origin such as https://app.example.org")
     return tuple(origin.lower() for origin in found)
 

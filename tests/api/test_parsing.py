@@ -1,0 +1,125 @@
+from ipaddress import ip_network
+
+import pytest
+
+from api import parsing
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        ("0", 0),
+        ("1048576", 1024**2),
+        ("64KiB", 64 * 1024),
+        (" 5 GiB ", 5 * 1024**3),
+        ("5gib", 5 * 1024**3),
+        ("2MB", 2_000_000),
+        ("1 TiB", 1024**4),
+        ("7b", 7),
+        (12, 12),
+    ],
+)
+def test_sizes_are_read_with_their_unit(written: object, size: int) -> None:
+    assert parsing.size_in_bytes(written) == size
+
+
+@pytest.mark.parametrize("written", ["", "GiB", "-1", "1.5GiB", "5 Gigs", "1e9", "\u0665", "1" * 16, "5 GiBB"])
+def test_what_is_no_size_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="number of bytes"):
+        parsing.size_in_bytes(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("postgres://u:p@h:5432/d", "postgresql+asyncpg://u:p@h:5432/d"),
+        ("postgresql://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("PostgreSQL://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("postgresql+asyncpg://u@h/d?ssl=require", "postgresql+asyncpg://u@h/d?ssl=require"),
+        ("postgres://h/d?sslmode=require&channel_binding=require", "postgresql+asyncpg://h/d?ssl=require"),
+        ("postgres://h/d?channel_binding=require", "postgresql+asyncpg://h/d"),
+        ("sqlite:///a.db", "sqlite+aiosqlite:///a.db"),
+        ("sqlite:////var/a.db?mode=rw", "sqlite+aiosqlite:////var/a.db?mode=rw"),
+        ("sqlite+aiosqlite:///a.db", "sqlite+aiosqlite:///a.db"),
+    ],
+)
+def test_database_urls_are_rewritten_for_their_asynchronous_driver(written: str, url: str) -> None:
+    assert parsing.database_url(written) == url
+
+
+@pytest.mark.parametrize("written", ["", "a.db", "mysql://h/d", "postgresql:h", "sqlite://", "sqlite:///:memory:"])
+def test_what_is_no_usable_database_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="should"):
+        parsing.database_url(written)
+
+
+@pytest.mark.parametrize("url", ["redis://h", "rediss://:p@h:6380/1", "unix:///run/redis.sock"])
+def test_redis_urls_pass_unchanged(url: str) -> None:
+    assert parsing.redis_url(url) == url
+
+
+def test_what_is_no_redis_url_is_refused() -> None:
+    with pytest.raises(ValueError, match="redis://"):
+        parsing.redis_url("localhost:6379")
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("https://files.example.org", "https://files.example.org"),
+        ("https://files.example.org/", "https://files.example.org"),
+        ("http://[::1]:8000/under/", "http://[::1]:8000/under"),
+    ],
+)
+def test_public_urls_lose_their_last_slash(written: str, url: str) -> None:
+    assert parsing.public_url(written) == url
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "files.example.org",
+        "ftp://h",
+        "https://",
+        "https://u:p@h",
+        "https://h/?q",
+        "https://h/#f",
+        "https://h:99999",
+        "https://h:x",
+        "https://h/\n",
+        "https://h /",
+    ],
+)
+def test_what_is_no_public_url_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match=r"should|[Pp]ort|whitespace"):
+        parsing.public_url(written)
+
+
+def test_extensions_are_lower_case_and_have_no_dot() -> None:
+    assert parsing.extensions(" .PDF, png ,,") == {"pdf", "png"}
+    assert parsing.extensions(frozenset({"Pdf"})) == {"pdf"}
+
+
+def test_a_list_is_text_or_a_collection() -> None:
+    with pytest.raises(ValueError, match="commas"):
+        parsing.extensions(5)
+
+
+def test_networks_may_be_single_addresses_and_have_host_bits() -> None:
+    assert parsing.networks("10.1.2.3/8, ::1") == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    with pytest.raises(ValueError, match=r"proxy\.example"):
+        parsing.networks("10.0.0.1,proxy.example")
+
+
+def test_origins_are_a_scheme_and_a_host_or_any() -> None:
+    assert parsing.origins("https://App.example.org, http://localhost:5173") == (
+        "https://app.example.org",
+        "http://localhost:5173",
+    )
+    assert parsing.origins("*") == ("*",)
+
+
+@pytest.mark.parametrize("written", ["app.example.org", "https://a/", "https://a/b", "null", "https://"])
+def test_what_is_no_origin_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="no origin"):
+        parsing.origins(written)

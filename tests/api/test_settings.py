@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from api.settings import GIB, Settings, local_url
+
+SECRET = "s" * 32
+PRODUCTION = {"environment": "production", "secret_key": SECRET, "public_url": "https://files.example.org"}
+
+
+def test_development_needs_no_setting_at_all() -> None:
+    settings = Settings()
+    assert settings.database_url == "sqlite+aiosqlite:///.data/cairn.db"
+    assert (settings.host, settings.port, settings.public_url) == ("127.0.0.1", 8000, "http://127.0.0.1:8000")
+    assert settings.maximum_file_bytes == 5 * GIB
+    assert settings.maximum_request_bytes == 20 * GIB
+    assert {"pdf", "docx", "7z", "webp"} <= settings.allowed_extensions
+    assert {"exe", "ps1", "jar"} <= settings.blocked_extensions
+    assert not settings.allowed_extensions & settings.blocked_extensions
+
+
+def test_the_environment_of_the_process_is_not_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "1")
+    monkeypatch.setenv("CAIRN_PORT", "2")
+    assert Settings().port == 8000
+
+
+def test_the_embedded_database_lies_in_the_data_folder(tmp_path: Path) -> None:
+    assert Settings(data_folder=tmp_path).database_url == f"sqlite+aiosqlite:///{tmp_path}/cairn.db"
+
+
+def test_production_listens_on_every_address() -> None:
+    assert Settings.model_validate(PRODUCTION).host == "0.0.0.0"
+
+
+def test_production_needs_a_secret_and_a_public_url_and_says_so_together() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(environment="production")
+    assert {error["loc"][0] for error in caught.value.errors()} >= {"secret_key", "public_url"}
+
+
+@pytest.mark.parametrize("secret", ["", "s" * 31])
+def test_production_refuses_a_short_secret(secret: str) -> None:
+    with pytest.raises(ValidationError, match="32 random bytes"):
+        Settings.model_validate(PRODUCTION | {"secret_key": secret})
+
+
+def test_the_length_of_a_secret_is_counted_in_bytes() -> None:
+    assert Settings.model_validate(PRODUCTION | {"secret_key": "ä" * 16}).secret_key is not None
+
+
+def test_a_request_must_have_room_for_the_largest_file() -> None:
+    with pytest.raises(ValidationError, match="CAIRN_MAXIMUM_FILE_BYTES"):
+        Settings(maximum_file_bytes=100, maximum_request_bytes=99)
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_secrets_do_not_show_in_what_is_printed() -> None:
+    settings = Settings.model_validate(
+        PRODUCTION | {"database_url": "postgres://u:hunter2@h/d", "redis_url": "redis://:hunter2@h"}
+    )
+    assert "hunter2" not in repr(settings) + str(settings)
+    assert SECRET not in repr(settings) + str(settings)
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not (field.description or "").endswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://localhost:80"),
+        ("::", "http://localhost:80"),
+        ("::1", "http://[::1]:80"),
+        ("10.0.0.7", "http://10.0.0.7:80"),
+    ],
+)
+def test_a_local_url_can_be_opened_in_a_browser(host: str, url: str) -> None:
+    assert local_url(host, 80) == url
