@@ -122,8 +122,8 @@ class MultipartReader:
         except FormParserError:
             raise EnvelopeBreach(f"{self._where()} is malformed.") from None
         if self._head_bytes > self._limits.head_bytes:
-            message = f"{self._where()}: the head or boundary is larger than {self._limits.head_bytes} bytes."
-            raise RequestTooLarge(message)
+            where = self._where() if self._head is None else f"The boundary after {self._head}"
+            raise RequestTooLarge(f"{where} is larger than {self._limits.head_bytes} bytes.")
 
     def _stop(self, start: int) -> int:
         # Where the next event can end at the earliest: a head's line; a delimiter with the two bytes that tell whether

@@ -60,7 +60,7 @@ def boundary_of(content_type: str | None) -> bytes:
     Raises MediaTypeUnsupported for another type or charset, EnvelopeBreach for a boundary that is missing or illegal.
     """
     try:
-        main, parameters = _parameters((content_type or "").encode("latin-1", "replace"))
+        main, parameters = _parameters((content_type or "").encode("utf-8", "replace"))
     except ValueError:
         raise EnvelopeBreach("The request's Content-Type is malformed.") from None
     if main != b"multipart/form-data":
