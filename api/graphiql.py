@@ -4,6 +4,7 @@ No file comes from another host, so the page works without internet and under a 
 Without a build (no Node.js on this machine) the API works all the same, and the page says what is missing.
 """
 
+import os
 from pathlib import Path
 
 from starlette.responses import HTMLResponse, Response
@@ -46,8 +47,7 @@ _NOT_BUILT = """<!doctype html>
   <p>GraphiQL has not been built on this machine: install Node.js 20.19 or newer, type
   <code>npm ci &amp;&amp; npm run build</code> in the folder <code>web</code>, and load this page again.</p>
   <p>The API needs none of that. From a shell:</p>
-  <pre>curl http://localhost:8000/graphql -H 'Content-Type: application/json' \\
-  -d '{"query": "{ uploadPolicy { __typename } viewer { username } }"}'</pre>
+  <pre>curl http://localhost:8000/graphql -H 'Content-Type: application/json' -d '{"query": "{ viewer { username } }"}'</pre>
 </html>
 """
 
@@ -73,9 +73,11 @@ class GraphiqlFiles(StaticFiles):
     async def check_config(self) -> None:
         """Accept that there is no build: then every name is simply not there."""
 
-    def file_response(self, full_path: PathLike, stat_result: object, scope: Scope, status_code: int = 200) -> Response:
+    def file_response(
+        self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
         """Answer with a file, to be kept for a year."""
-        response = super().file_response(full_path, stat_result, scope, status_code)  # type: ignore[arg-type]
+        response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["Cache-Control"] = f"public, max-age={_YEAR_SECONDS}, immutable"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response

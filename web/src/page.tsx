@@ -2,11 +2,9 @@ import 'graphiql/setup-workers/vite';
 // Not graphiql/style.css: that one carries 600 KB of fonts; the system's own do as well.
 import '@graphiql/react/style.css';
 import '@graphiql/plugin-doc-explorer/style.css';
-import '@graphiql/plugin-history/style.css';
 import 'graphiql/graphiql.css';
 import './page.css';
 
-import { HISTORY_PLUGIN } from '@graphiql/plugin-history';
 import { GraphiQL } from 'graphiql';
 import { createRoot } from 'react-dom/client';
 
@@ -14,11 +12,12 @@ import { fetcher } from './fetcher';
 import { UPLOAD_PLUGIN } from './upload';
 import { WELCOME_HEADERS, WELCOME_QUERY } from './welcome';
 
-// What people type here holds passwords and tokens: it is kept for this tab of the browser and forgotten with it.
+// What people type here holds passwords and tokens. So it is kept for this tab of the browser and forgotten with it,
+// and GraphiQL's history is left out: it would keep the headers of every request, whatever the settings say.
 const page = (
   <GraphiQL
     fetcher={fetcher}
-    plugins={[HISTORY_PLUGIN, UPLOAD_PLUGIN]}
+    plugins={[UPLOAD_PLUGIN]}
     defaultQuery={WELCOME_QUERY}
     defaultHeaders={WELCOME_HEADERS}
     defaultEditorToolsVisibility="headers"

@@ -1,0 +1,153 @@
+"""GraphiQL in a real browser, as a stranger meets it: sign up, paste the token, upload, and find the file again."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Page, Response, async_playwright, expect
+
+from tests.machine import absent, program
+
+DIST = Path(__file__).parents[2] / "web" / "dist"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Visit:
+    """GraphiQL in a browser, and what the browser had to say about it."""
+
+    page: Page
+    hosts: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Note every host that is asked, and every error: refusals of the policy are errors of the console."""
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None,
+        )
+
+    async def run(self, operation: str) -> Any:
+        """The data that GraphiQL shows after an operation was chosen from the menu of the play button."""
+        await self.page.get_by_role("button", name=re.compile("^Execute")).click()
+        async with self.page.expect_response(is_answer) as answer:
+            await self.page.get_by_role("menuitem", name=operation, exact=True).click()
+        return await self.shown(await answer.value)
+
+    async def press(self, button: str) -> Any:
+        """The data that GraphiQL shows after a button that sends was pressed."""
+        async with self.page.expect_response(is_answer) as answer:
+            await self.page.get_by_role("button", name=button, exact=True).click()
+        return await self.shown(await answer.value)
+
+    async def shown(self, answer: Response) -> Any:
+        """The answer's data, once it is in the response editor."""
+        body = await answer.json()
+        await expect(self.page.locator(".graphiql-response .view-lines")).to_contain_text('"data"')
+        assert "errors" not in body
+        return body["data"]
+
+    async def paste(self, editor: str, text: str) -> None:
+        """Replace what an editor holds, as people do it: typing would meet the editor's own brackets and quotes."""
+        await self.page.locator(f"{editor} .monaco-editor:visible").click()
+        await self.page.evaluate("text => navigator.clipboard.writeText(text)", text)
+        await self.page.keyboard.press("Control+A")
+        await self.page.keyboard.press("Control+V")
+
+
+def is_answer(response: Response) -> bool:
+    return response.request.method == "POST" and urlsplit(response.url).path == "/graphql"
+
+
+@pytest.fixture
+async def visit(live: Any) -> AsyncIterator[Visit]:
+    chromium = program("chromium", "chromium", "chromium-browser", "google-chrome")
+    if not (DIST / "index.html").exists():
+        absent("node", "GraphiQL is not built: run npm ci && npm run build in web")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        context = await browser.new_context(viewport={"width": 1400, "height": 900})
+        await context.grant_permissions(["clipboard-read", "clipboard-write"])
+        visit = Visit(await context.new_page())
+        visit.watch()
+        await visit.page.goto(f"{live.url}/graphql")
+        await expect(visit.page.locator(".graphiql-query-editor .view-lines")).to_contain_text("Welcome to Cairn")
+        yield visit
+        await browser.close()
+    assert visit.hosts == {urlsplit(live.url).netloc}, "the page asked another host"
+    assert visit.complaints == []
+
+
+async def sign_up(visit: Visit) -> str:
+    """Run the welcome document's first operation, and put the token that it gives into the headers."""
+    token: str = (await visit.run("SignUp"))["signup"]["accessToken"]
+    await visit.paste(".graphiql-editor-tool", f'{{"Authorization": "Bearer {token}"}}')
+    return token
+
+
+async def test_a_stranger_signs_up_uploads_a_file_and_finds_it_again(visit: Visit, tmp_path: Path) -> None:
+    photo = tmp_path / "letter.txt"
+    photo.write_text("words, and more of them\n" * 100_000)
+    assert await visit.run("Viewer") == {"viewer": None}
+    await sign_up(visit)
+    assert (await visit.run("Viewer"))["viewer"]["username"] == "ada"
+    await visit.page.get_by_role("button", name="Show Upload").click()
+    await visit.page.get_by_label("Files").set_input_files(photo)
+    uploaded = (await visit.press("Send with UploadFile"))["uploadFile"]
+    assert uploaded["problems"] == []
+    assert uploaded["file"]["name"] == "letter.txt"
+    assert uploaded["file"]["digest"] == sha256(photo.read_bytes()).hexdigest()
+    listed = (await visit.run("Files"))["files"]
+    assert [edge["node"]["id"] for edge in listed["edges"]] == [uploaded["file"]["id"]]
+    assert await fetched(visit, uploaded["file"]["downloadUrl"]) == photo.read_bytes()
+
+
+async def fetched(visit: Visit, url: str) -> bytes:
+    """What the browser's own session gets for a signed URL, without any header."""
+    answer = await visit.page.request.get(url)
+    assert answer.status == 200
+    return await answer.body()
+
+
+async def test_several_files_are_sent_with_an_operation_that_the_panel_adds(visit: Visit, tmp_path: Path) -> None:
+    paths = [tmp_path / "one.txt", tmp_path / "two.txt"]
+    for path in paths:
+        path.write_text(f"this is {path.name}\n")
+    await sign_up(visit)
+    await visit.page.get_by_role("button", name="Show Upload").click()
+    await visit.page.get_by_label("Files").set_input_files(paths)
+    await visit.page.get_by_role("button", name="Add an operation that takes these files").click()
+    results = (await visit.press("Send with UploadFiles"))["uploadFiles"]["results"]
+    assert [result["file"]["name"] for result in results] == ["one.txt", "two.txt"]
+
+
+async def test_every_panel_opens(visit: Visit) -> None:
+    await visit.page.get_by_role("button", name="Show Documentation Explorer").click()
+    await expect(visit.page.get_by_text("Root Types")).to_be_visible()
+    await visit.page.get_by_role("button", name="Show Upload").click()
+    await expect(visit.page.get_by_label("Files")).to_be_visible()
+    await visit.page.get_by_role("button", name="Open settings dialog").click()
+    await expect(visit.page.get_by_role("dialog")).to_be_visible()
+
+
+async def test_what_was_typed_is_forgotten_with_the_tab_and_the_token_at_once(visit: Visit) -> None:
+    token = await sign_up(visit)
+    await visit.run("Viewer")
+    stored = await visit.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+    assert stored.startswith("[{},")
+    assert token not in stored
