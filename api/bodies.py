@@ -1,13 +1,13 @@
 """What a GraphQL request says, from a JSON body or a URL: the parameters of GraphQL over HTTP, whatever was sent."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive
 
-from api.envelope import EnvelopeBreach, RequestTooLarge
-from api.gate import body_of
+from api.envelope import EnvelopeBreach, RequestTooLarge, SenderGone
 from api.json_objects import read_object
 
 MAXIMUM_URL_PARAMETERS = 16
@@ -36,8 +36,20 @@ class Parameters:
     variables: dict[str, Any] = field(default_factory=dict)
 
 
+async def body_of(receive: Receive) -> AsyncIterator[bytes]:
+    """The body's chunks, from ASGI's `receive`. Raises SenderGone."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise SenderGone
+        more = message.get("more_body", False)
+        if chunk := message.get("body", b""):
+            yield chunk
+
+
 async def read_body(receive: Receive, declared_length: int | None, limit: int) -> bytes:
-    """The whole body. Raises SenderGone, and RequestTooLarge over `limit` bytes: unread, where that much is declared."""
+    """The whole body. Raises SenderGone, and RequestTooLarge over `limit` bytes: unread, if that much is declared."""
     if declared_length is not None and declared_length > limit:
         raise RequestTooLarge(f"The request has {declared_length} bytes; {limit} are allowed.")
     body = bytearray()
@@ -48,9 +60,9 @@ async def read_body(receive: Receive, declared_length: int | None, limit: int) -
     return bytes(body)
 
 
-def from_json(body: bytes) -> Parameters:
-    """The parameters in a JSON body. Raises RequestInvalid."""
-    return _parameters(_object(body, "The request's body"))
+def from_json(body: bytes, what: str = "The request's body") -> Parameters:
+    """The parameters in a JSON body, which sentences call `what`. Raises RequestInvalid."""
+    return _parameters(_object(body, what))
 
 
 def from_url(query_string: bytes) -> Parameters:

@@ -10,11 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.types import Receive
-
-from api.envelope import EnvelopeBreach, EnvelopeLimits, MapInvalid, MediaTypeUnsupported, RequestTooLarge, SenderGone
+from api.bodies import from_json
+from api.envelope import EnvelopeBreach, EnvelopeLimits, MapInvalid, MediaTypeUnsupported, RequestTooLarge
 from api.intake import Delivery, Intake
-from api.json_objects import read_object
 from api.multipart import MultipartReader
 from api.part_heads import CHARSETS, PartHead, boundary_of, shortened
 from api.upload_map import Operation, find_places, read_map
@@ -30,7 +28,7 @@ from storage.store import BlobStore
 class Incoming:
     """A multipart request: what its head says (None where the header is absent) and its body, not yet read.
 
-    `chunks` raises SenderGone when the connection is cut; `body_of(receive)` makes one from ASGI's `receive`.
+    `chunks` raises SenderGone when the connection is cut, as `api.bodies.body_of` does.
     """
 
     content_type: str | None
@@ -81,27 +79,21 @@ class Gate:
 
     async def _judge(self, reader: MultipartReader) -> tuple[GatedOperation, list[UploadSlot]]:
         """Everything that can be said before a file part begins, and without the database."""
-        operations = read_object(await _field(reader, "operations", self.limits.operations_bytes), "“operations”")
-        query, name = _text(operations, "query"), _text(operations, "operationName")
-        if query is None:
-            raise EnvelopeBreach("“operations” has no query.")
-        variables = operations.get("variables")
-        if not isinstance(variables, dict | None):
-            raise EnvelopeBreach("The variables in “operations” are not an object.")
-        variables = variables or {}
-        prepared = self.executor.prepare(query, name)
+        raw = await _field(reader, "operations", self.limits.operations_bytes)
+        given = from_json(raw, "The part “operations”")
+        prepared = self.executor.prepare(given.query, given.operation_name)
         mapping = read_map(await _field(reader, "map", self.limits.map_bytes))
         places = find_places(
             Operation(self.executor.schema, prepared.operation, prepared.fragments),
-            variables,
+            given.variables,
             mapping,
             self.policy.maximum_files,
         )
         slots = [UploadSlot(place.part_name) for place in places]
         for place, slot in zip(places, slots, strict=True):
             place.fill(slot)
-        coerced = self.executor.coerce(prepared, variables)
-        consumed = {id(slot) for slot in uploads_of(self.executor.schema, prepared, coerced.coercion)}
+        coerced = self.executor.coerce(prepared, given.variables)
+        consumed = {id(slot) for slot in uploads_of(self.executor.schema, prepared, coerced)}
         for place, slot in zip(places, slots, strict=True):
             if id(slot) not in consumed:
                 raise MapInvalid(f"The operation does not read the file at {shortened(place.path)}.")
@@ -117,25 +109,6 @@ class Gate:
             if received > limit:
                 raise RequestTooLarge(f"The request is larger than {limit} bytes.")
             yield chunk
-
-
-async def body_of(receive: Receive) -> AsyncIterator[bytes]:
-    """The body's chunks, from ASGI's `receive`. Raises SenderGone."""
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise SenderGone
-        more = message.get("more_body", False)
-        if chunk := message.get("body", b""):
-            yield chunk
-
-
-def _text(operations: dict[str, Any], key: str) -> str | None:
-    value = operations.get(key)
-    if not isinstance(value, str | None):
-        raise EnvelopeBreach(f"“{key}” in “operations” is not a string.")
-    return value
 
 
 async def _field(reader: MultipartReader, name: str, limit: int) -> bytes:

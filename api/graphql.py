@@ -14,9 +14,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.bodies import Parameters, from_json, from_url, read_body
+from api.bodies import Parameters, body_of, from_json, from_url, read_body
 from api.envelope import EnvelopeBreach, SenderGone
-from api.gate import Gate, Incoming, body_of
+from api.gate import Gate, Incoming
 from api.negotiation import AnswerType, BodyType, RequestRefused, answer_type, body_type, check_preflight
 from api.problems import STATUS
 from domain.errors import ExpiredCredential, Kind, Refusal
