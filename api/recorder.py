@@ -69,12 +69,19 @@ class DownloadRecorder:
     """Follows downloads from `begin` to `end`, and writes those that ended from a task of its own."""
 
     def __init__(
-        self, write: Write, clock: Clock, *, wait_seconds: float = WAIT_SECONDS, maximum_kept: int = MAXIMUM_KEPT
+        self,
+        write: Write,
+        clock: Clock,
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+        closing_seconds: float = CLOSING_SECONDS,
+        maximum_kept: int = MAXIMUM_KEPT,
     ) -> None:
         self._write = write
         self._clock = clock
         self._wait_seconds = wait_seconds
         self._maximum_kept = maximum_kept
+        self._closing_seconds = closing_seconds
         self._active: dict[tuple[UUID, UUID], Trail] = {}
         self._recent: dict[tuple[UUID, UUID], Trail] = {}  # the longest ago first
         self._waiting: dict[Trail, None] = {}  # to be written, the longest waiting first
@@ -116,9 +123,10 @@ class DownloadRecorder:
         """Write what is waiting, without patience for a database that fails."""
         self._closing.set()
         if self._flushing is not None:
-            await asyncio.wait({self._flushing}, timeout=CLOSING_SECONDS)
-        if self._flushing is not None:
-            self._flushing.cancel()
+            _, unfinished = await asyncio.wait({self._flushing}, timeout=self._closing_seconds)
+            for task in unfinished:
+                task.cancel()
+                await asyncio.wait({task})
         if self._waiting:
             _log.error("downloads not recorded", lost=len(self._waiting))
 

@@ -1,0 +1,152 @@
+"""Rows for tests that need people and files without the whole service, and ports to ask the rules with."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, cast
+from uuid import UUID
+from zlib import crc32
+
+from uuid_utils.compat import uuid7
+
+from db.engine import Database
+from db.models import Blob, File, FileStatus, Member, User, Version, Workspace, WorkspaceRole
+from domain.policy import UploadPolicy
+from domain.ports import Ports
+from domain.signatures import Signer
+from domain.tokens import TokenIssuer
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+class MovableClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        return self.time
+
+    def forward(self, **span: float) -> None:
+        self.time += timedelta(**span)
+
+
+def make_ports(clock: MovableClock) -> Ports:
+    """Ports without a hasher and an inspector."""
+    absent = cast("Any", None)
+    return Ports(
+        clock=clock,
+        hasher=absent,
+        inspector=absent,
+        tokens=TokenIssuer(b"t" * 32, "https://files.example", timedelta(hours=1)),
+        signer=Signer(b"s" * 32),
+        policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),
+        public_url="https://files.example",
+        store_name="disk",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user with the workspace that is their own."""
+
+    id: UUID
+    workspace_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """What a file is made of in a test."""
+
+    data: bytes
+    key: str
+    name: str = "notes.txt"
+    media_type: str = "text/plain"
+    status: FileStatus = FileStatus.READY
+    created_at: datetime = NOW
+
+    def renamed(self, name: str, media_type: str) -> "Bytes":
+        return replace(self, name=name, media_type=media_type)
+
+    @property
+    def digest(self) -> str:
+        return sha256(self.data).hexdigest()
+
+
+async def add_person(db: Database, name: str, *, is_disabled: bool = False) -> Person:
+    user = User(
+        username=name,
+        username_folded=name,
+        email=f"{name}@example.com",
+        email_folded=f"{name}@example.com",
+        password_hash="-",
+        disabled_at=NOW if is_disabled else None,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    workspace = Workspace(name=name, personal_user_id=user.id, created_at=NOW)
+    async with db.transaction() as tx:
+        await tx.add(user, workspace)
+    person = Person(user.id, workspace.id)
+    await add_member(db, person.workspace_id, person.id, WorkspaceRole.OWNER)
+    return person
+
+
+async def add_member(
+    db: Database, workspace_id: UUID, user_id: UUID, role: WorkspaceRole = WorkspaceRole.VIEWER
+) -> None:
+    async with db.transaction() as tx:
+        await tx.add(Member(workspace_id=workspace_id, user_id=user_id, role=role, created_at=NOW))
+
+
+async def add_file(db: Database, owner: Person, content: Bytes) -> tuple[UUID, UUID]:
+    """A file of one version; its id and the version's."""
+    file = File(
+        workspace_id=owner.workspace_id,
+        uploaded_by_id=owner.id,
+        name=content.name,
+        name_folded=content.name,
+        version_id=uuid7(),
+        size=len(content.data),
+        media_type=content.media_type,
+        digest=content.digest,
+        status=content.status,
+        created_at=content.created_at,
+        updated_at=content.created_at,
+    )
+    async with db.transaction() as tx:
+        await tx.add(_blob(content), file, _version(file.id, file.version_id, 1, content))
+    return file.id, file.version_id
+
+
+async def add_version(db: Database, file_id: UUID, number: int, content: Bytes) -> UUID:
+    """Another version of a file, not made the current one."""
+    version_id = uuid7()
+    async with db.transaction() as tx:
+        await tx.add(_blob(content), _version(file_id, version_id, number, content))
+    return version_id
+
+
+def _blob(content: Bytes) -> Blob:
+    return Blob(
+        key=content.key,
+        store="disk",
+        size=len(content.data),
+        digest=content.digest,
+        crc32=crc32(content.data),
+        created_at=content.created_at,
+    )
+
+
+def _version(file_id: UUID, version_id: UUID, number: int, content: Bytes) -> Version:
+    return Version(
+        id=version_id,
+        file_id=file_id,
+        number=number,
+        blob_key=content.key,
+        size=len(content.data),
+        media_type=content.media_type,
+        digest=content.digest,
+        created_at=content.created_at,
+    )
