@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any, Final
 
-from graphql import GraphQLError
+from graphql import FieldNode, GraphQLError
 from strawberry.exceptions import StrawberryInputCoercionError
 from strawberry.utils.str_converters import to_camel_case
 
 from domain.errors import InvalidInput, Refusal, Refusals
-
-type_of_body = dict[str, Any]
 
 CODES: Final[dict[type[Refusal], str]] = {InvalidInput: "BAD_USER_INPUT"}
 """Refusals whose code outside of a mutation's `problems` is another than their own."""
@@ -31,7 +29,7 @@ def coded(errors: Iterable[GraphQLError], code: str) -> list[GraphQLError]:
 
 def refused(refusal: Refusal) -> GraphQLError:
     """A refusal as a top-level error: its code and its details, the names in the schema's spelling."""
-    return GraphQLError(refusal.message, original_error=refusal, extensions=_details(refusal))
+    return GraphQLError(refusal.message, original_error=refusal, extensions=details_of(refusal))
 
 
 def formatted(errors: Iterable[GraphQLError], report: Report, request_id: str | None) -> list[dict[str, Any]]:
@@ -41,12 +39,12 @@ def formatted(errors: Iterable[GraphQLError], report: Report, request_id: str | 
     for error in errors:
         cause = _cause(error)
         if isinstance(cause, Refusals):
-            result.extend(_placed(error, one.message, _details(one)) for one in cause.refusals)
+            result.extend(_placed(error, one.message, details_of(one)) for one in cause.refusals)
         elif isinstance(cause, Refusal):
-            result.append(_placed(error, cause.message, _details(cause)))
+            result.append(_placed(error, cause.message, details_of(cause)))
         elif error.extensions and "code" in error.extensions:
             result.append(_placed(error, error.message, error.extensions))
-        elif isinstance(cause, StrawberryInputCoercionError):
+        elif isinstance(cause, StrawberryInputCoercionError) or _is_about_an_argument(cause):
             result.append(_placed(error, error.message, {"code": "BAD_USER_INPUT"}))
         else:
             if (place := _place(cause)) not in reported:
@@ -61,7 +59,8 @@ def fault_body(request_id: str | None) -> dict[str, Any]:
     return {"errors": [{"message": _MASKED, "extensions": {"code": "INTERNAL", "requestId": request_id}}]}
 
 
-def _details(refusal: Refusal) -> dict[str, Any]:
+def details_of(refusal: Refusal) -> dict[str, Any]:
+    """The code and the details of a refusal, the names in the schema's spelling."""
     own = {field.name: getattr(refusal, field.name) for field in fields(refusal)}
     path = own.pop("path")
     del own["message"]
@@ -85,6 +84,11 @@ def _cause(error: GraphQLError) -> BaseException:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     return cause
+
+
+def _is_about_an_argument(cause: BaseException) -> bool:
+    """graphql-core's own errors name the argument's node, or else the field's: those are about what we gave it."""
+    return isinstance(cause, GraphQLError) and any(not isinstance(node, FieldNode) for node in cause.nodes or ())
 
 
 def _place(cause: BaseException) -> object:

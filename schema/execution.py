@@ -48,6 +48,8 @@ MAXIMUM_ERRORS: Final = 20
 KEPT_CHARACTERS: Final = 256 * 1024
 """Prepared documents are kept while their texts together are this long: a tree weighs some hundred times its text."""
 
+_COMPARED_TOO_MUCH: Final = "Validation aborted."  # graphql-core's words for a comparison budget that is spent
+
 
 class QueryRefused(Exception):  # noqa: N818 - the service says no
     """A document or its variables are refused before execution: each error has `extensions.code`; `status` is 4xx."""
@@ -147,6 +149,8 @@ class Executor:
         if errors:
             raise QueryRefused(errors[:MAXIMUM_ERRORS])
         errors = validate(self.schema, document, self._rules, MAXIMUM_ERRORS, hide_suggestions=self._secretive)
+        if any(error.message == _COMPARED_TOO_MUCH for error in errors):
+            raise QueryRefused([too_complex("comparisons", self._limits.comparisons)])
         if errors:
             raise QueryRefused(coded(errors, "GRAPHQL_VALIDATION_FAILED"))
         return document

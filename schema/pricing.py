@@ -24,12 +24,12 @@ from graphql import (
     NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    Undefined,
     ValueNode,
     get_named_type,
     get_nullable_type,
     is_list_type,
 )
+from graphql.utilities.coerce_input_value import coerce_default_value
 
 PAGE_DEFAULT: Final = 25
 PAGE_LIMIT: Final = 100
@@ -218,7 +218,7 @@ def _length(value: ValueNode | None) -> int:
 
 def _default_page(definition: GraphQLField) -> int:
     argument = definition.args.get("first")
-    default = Undefined if argument is None else argument.default_value
+    default = None if argument is None else coerce_default_value(argument)
     return _clamped(default) if isinstance(default, int) else PAGE_DEFAULT
 
 
