@@ -5,10 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from db.engine import Rows, Transaction
-from db.models import User
+from db.models import Member, User
 from db.rows import CredentialsRow, UserRow
 
 _COLUMNS = (
@@ -32,6 +33,18 @@ async def enabled_role(rows: Rows, user_id: UUID) -> str | None:
 async def by_ids(rows: Rows, user_ids: Sequence[UUID]) -> list[UserRow]:
     """Those of the users that exist, in no particular order."""
     return [UserRow._make(row) for row in await rows.all(select(*_COLUMNS).where(col(User.id).in_(user_ids)))]
+
+
+async def visible_by_ids(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> list[UserRow]:
+    """Those of the users who are members of a workspace that the viewer is a member of, itself included."""
+    own, other = aliased(Member), aliased(Member)
+    neighbours = (
+        select(col(other.user_id))
+        .join(own, col(own.workspace_id) == col(other.workspace_id))
+        .where(col(own.user_id) == viewer_id)
+    )
+    found = await rows.all(select(*_COLUMNS).where(col(User.id).in_(user_ids), col(User.id).in_(neighbours)))
+    return [UserRow._make(row) for row in found]
 
 
 async def credentials(rows: Rows, folded_name: str) -> CredentialsRow | None:

@@ -44,12 +44,10 @@ async def role_of(rows: Rows, user_id: UUID, workspace_id: UUID) -> str | None:
     return role
 
 
-async def personal_of(rows: Rows, user_ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """The ids of users' personal workspaces, by user id."""
-    found = await rows.all(
-        select(col(Workspace.personal_user_id), col(Workspace.id)).where(col(Workspace.personal_user_id).in_(user_ids))
-    )
-    return {row.personal_user_id: row.id for row in found}
+async def personal(rows: Rows, user_id: UUID) -> WorkspaceRow:
+    """The personal workspace, which every user has."""
+    [row] = await rows.all(visible_to(user_id).where(col(Workspace.personal_user_id) == user_id))
+    return WorkspaceRow._make(row)
 
 
 async def personal_id(rows: Rows, user_id: UUID) -> UUID | None:

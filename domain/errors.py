@@ -49,7 +49,7 @@ class Refusals(Exception):  # noqa: N818 - several of them
 class InvalidInput(Refusal):
     """A value does not have the form that is asked for."""
 
-    code = "INVALID_INPUT"
+    code = "BAD_USER_INPUT"
     kind = Kind.INVALID
 
 

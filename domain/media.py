@@ -9,7 +9,15 @@ from domain.detection import HEAD_BYTES, detect, is_script, is_text
 from domain.media_types import BINARIES, DANGEROUS, EMPTY, INLINE, SAFE, SCRIPTS, TAKEN_AS_OWN, TEXTS, UNKNOWN
 from domain.names import extension_of
 
-__all__ = ["HEAD_BYTES", "Inspection", "inline_allowed", "inspect", "media_type_under", "media_types_of"]
+__all__ = [
+    "HEAD_BYTES",
+    "Inspection",
+    "inline_allowed",
+    "inspect",
+    "media_type_under",
+    "media_types_of",
+    "safe_media_type",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,11 @@ def weaknesses(password: str, username: str, email: str) -> tuple[str, ...]:
         reasons.append(f"Use {MINIMUM_CHARACTERS} to {MAXIMUM_CHARACTERS} characters.")
     if not _is_hashable(password[:MAXIMUM_CHARACTERS]):
         reasons.append("Leave out NUL and characters that are not Unicode text.")
-    folded = fold(password)
+    folded = fold(password[:MAXIMUM_CHARACTERS])
     if folded in COMMON_PASSWORDS:
         reasons.append("Choose one that is not among the most common passwords.")
-    if folded in {fold(username), fold(email), fold(email.partition("@")[0])} - {""}:
+    names = (username, email, email.partition("@")[0])
+    if folded in {fold(name[:MAXIMUM_CHARACTERS]) for name in names} - {""}:
         reasons.append("Choose one that is not your username or email.")
     return tuple(reasons)
 

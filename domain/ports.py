@@ -50,3 +50,4 @@ class Ports:
     signer: Signer
     policy: UploadPolicy
     public_url: str
+    store_name: str

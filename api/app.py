@@ -1,0 +1,247 @@
+"""The application, wired: the only place that knows every part."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Scope
+
+from api.credentials import viewer_of
+from api.deadlines import Deadlines
+from api.envelope import EnvelopeLimits
+from api.gate import Gate
+from api.graphiql import FILES_PATH, GraphiqlFiles, graphiql_response
+from api.graphql import GraphQLEndpoint
+from api.health import Health, Part, health_routes
+from api.logs import get_logger
+from api.parting import Parting
+from api.ports import SystemClock, ThreadedHasher, ThreadedInspector
+from api.problems import problem
+from api.recorder import DownloadRecorder
+from api.requests import Requests
+from api.secrets import ACCESS_TOKENS, SIGNED_URLS, derive_key, secret_of
+from api.settings import Settings
+from api.transfers import Transfers
+from db.engine import Database, Rows
+from db.redis import RedisLink
+from domain.blobs import sweep
+from domain.events import RequestFacts
+from domain.policy import UploadPolicy
+from domain.ports import Ports
+from domain.signatures import Signer
+from domain.tokens import TokenIssuer
+from domain.viewer import Viewer
+from schema.context import Context
+from schema.execution import Executor
+from schema.loaders import Loaders
+from schema.pricing import QueryLimits
+from schema.schema import build_schema
+from storage.disk import DiskStore
+
+WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
+CORS_EXPOSED = ["X-Request-ID", "Retry-After", "ETag", "Content-Disposition", "Content-Range"]
+CORS_SECONDS = 600
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the application."""
+
+    db: Database
+    store: DiskStore
+    redis: RedisLink | None
+    hasher: ThreadedHasher
+    inspector: ThreadedInspector
+    ports: Ports
+    recorder: DownloadRecorder
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The whole service as one ASGI application. Raises SettingsError when no secret can be had."""
+    parts = parts_of(settings)
+    app = Starlette(
+        routes=[
+            Route("/graphql", _graphql(settings, parts)),
+            Mount(FILES_PATH, GraphiqlFiles(WEB_DIST)),
+            *Transfers(parts.db, parts.store, parts.ports, parts.recorder, _authenticator(parts.ports)).routes(),
+            *health_routes(_health(parts)),
+        ],
+        exception_handlers={HTTPException: _not_served, Exception: _fault},
+        lifespan=_lifespan(settings, parts),
+    )
+    app.router.redirect_slashes = False
+    return _around(app, settings)
+
+
+def parts_of(settings: Settings) -> Parts:
+    """Everything but the HTTP around it; nothing is connected yet. Raises SettingsError when no secret can be had."""
+    secret = secret_of(settings)
+    db = Database(settings.database_url, pool_size=settings.database_pool_size)
+    clock = SystemClock()
+    hasher, inspector = ThreadedHasher(settings.hashing_threads, settings.hashing_queue), ThreadedInspector()
+    store = DiskStore(settings.data_folder, floor_bytes=settings.disk_floor_bytes, lease_seconds=settings.lease_seconds)
+    ports = Ports(
+        clock=clock,
+        hasher=hasher,
+        inspector=inspector,
+        tokens=TokenIssuer(
+            derive_key(secret, ACCESS_TOKENS), settings.public_url, timedelta(seconds=settings.access_token_seconds)
+        ),
+        signer=Signer(derive_key(secret, SIGNED_URLS)),
+        policy=UploadPolicy(
+            maximum_file_bytes=settings.maximum_file_bytes,
+            maximum_files=settings.maximum_files,
+            allowed_extensions=settings.allowed_extensions,
+            blocked_extensions=settings.blocked_extensions,
+        ),
+        public_url=settings.public_url,
+        store_name=store.name,
+    )
+    redis = RedisLink(settings.redis_url) if settings.redis_url else None
+    return Parts(db, store, redis, hasher, inspector, ports, DownloadRecorder.into(db, clock))
+
+
+def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
+    executor = Executor(build_schema(), _query_limits(settings), _report, introspection=settings.introspection)
+    authenticate = _authenticator(parts.ports)
+
+    async def viewer_of_head(headers: Headers) -> Viewer:
+        async with parts.db.reading() as rows:
+            return await authenticate(rows, headers)
+
+    def make_context(viewer: Viewer, facts: RequestFacts) -> Context:
+        return Context(
+            viewer=viewer,
+            request=facts,
+            db=parts.db,
+            store=parts.store,
+            ports=parts.ports,
+            loaders=Loaders(parts.db, viewer),
+        )
+
+    return GraphQLEndpoint(
+        executor=executor,
+        gate=Gate(executor, parts.db, parts.store, parts.ports.policy, _envelope_limits(settings)),
+        authenticate=viewer_of_head,
+        facts_of=_facts_of,
+        make_context=make_context,
+        report=_report,
+        page=(lambda: graphiql_response(WEB_DIST)) if settings.graphiql else None,
+        body_bytes=settings.maximum_operations_bytes,
+    )
+
+
+def _authenticator(ports: Ports) -> Callable[[Rows, Headers], Awaitable[Viewer]]:
+    async def authenticate(rows: Rows, headers: Headers) -> Viewer:
+        return await viewer_of(rows, ports, headers)
+
+    return authenticate
+
+
+def _facts_of(scope: Scope) -> RequestFacts:
+    state = scope.get("state", {})
+    return RequestFacts(state.get("request_id"), state.get("address"), Headers(scope=scope).get("user-agent"))
+
+
+def _query_limits(settings: Settings) -> QueryLimits:
+    return QueryLimits(
+        bytes=settings.query_bytes,
+        tokens=settings.query_tokens,
+        depth=settings.query_depth,
+        fields=settings.query_fields,
+        aliases=settings.query_aliases,
+        directives=settings.query_directives,
+        cost=settings.query_cost,
+    )
+
+
+def _envelope_limits(settings: Settings) -> EnvelopeLimits:
+    return EnvelopeLimits(
+        request_bytes=settings.maximum_request_bytes,
+        operations_bytes=settings.maximum_operations_bytes,
+        map_bytes=settings.maximum_map_bytes,
+    )
+
+
+def _health(parts: Parts) -> Health:
+    redis = Part(parts.redis.ping if parts.redis else None, is_required=False)
+    return Health({"database": Part(parts.db.check), "store": Part(parts.store.check), "redis": redis})
+
+
+def _around(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """The application inside what every request passes through, from the inside out."""
+    if settings.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=CORS_EXPOSED,
+            max_age=CORS_SECONDS,
+        )
+    app = Parting(app, settings.discard_seconds, settings.discard_bytes)
+    app = Deadlines(app, settings.stall_seconds)
+    is_https = settings.public_url.startswith("https:")
+    return Requests(app, trusted_proxies=settings.trusted_proxies, is_https=is_https)
+
+
+def _lifespan(settings: Settings, parts: Parts) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as closing:
+            closing.callback(parts.hasher.close)
+            closing.callback(parts.inspector.close)
+            closing.push_async_callback(parts.db.close)
+            if parts.redis:
+                closing.push_async_callback(parts.redis.close)
+            await parts.store.open()
+            closing.push_async_callback(parts.store.close)
+            closing.push_async_callback(parts.recorder.close)
+            sweeping = asyncio.create_task(_sweep_again_and_again(parts, settings.lease_seconds))
+            closing.push_async_callback(_cancel, sweeping)
+            yield
+
+    return lifespan
+
+
+async def _sweep_again_and_again(parts: Parts, lease_seconds: float) -> None:
+    while True:
+        try:
+            await sweep(parts.db, parts.store)
+        except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
+            _log.exception("sweep failed")
+        await asyncio.sleep(lease_seconds)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code = "NOT_FOUND" if status == HTTPStatus.NOT_FOUND else HTTPStatus(status).phrase.upper().replace(" ", "_")
+    response = problem(status, code, "Nothing is served here.", request.state.request_id)
+    response.headers.update((isinstance(error, HTTPException) and error.headers) or {})
+    return response
+
+
+async def _fault(request: Request, _error: Exception) -> Response:
+    message = "Something went wrong in the service. Its operator finds the cause under this request's id."
+    return problem(500, "INTERNAL", message, request.state.request_id)
+
+
+def _report(error: BaseException) -> None:
+    _log.error("fault", exc_info=error)

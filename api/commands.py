@@ -1,0 +1,200 @@
+"""The command line: serve, migrate, make an administrator, show the settings.
+
+An operator's mistake ends in one sentence on standard error: exit status 2 for wrong settings and arguments, 1 for
+what the machine or the database refuses.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, NoReturn
+
+import typer
+
+from api.accounts import create_administrator
+from api.app import create_app
+from api.logs import choose_format, configure_logs, get_logger
+from api.malloc import keep_memory
+from api.serving import bind, run
+from api.settings import Settings, local_url
+from api.showing import lines
+from api.variables import Reading, SettingsError, read_settings, variable_of
+from db.engine import Database, NotMigrated, migrate
+from domain.errors import Refusal, Refusals
+
+WRONG_SETTINGS, OUT_OF_ORDER = 2, 1
+
+commands = typer.Typer(
+    help="Cairn, a file service whose API is GraphQL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+admin = typer.Typer(help="Administrators.", no_args_is_help=True)
+commands.add_typer(admin, name="admin")
+_log = get_logger(__name__)
+
+
+@commands.command("serve")
+def serve() -> None:
+    """Listen until SIGINT or SIGTERM. An embedded database is migrated first."""
+    reading = _read()
+    style = choose_format(reading.settings.log_format)
+    configure_logs(reading.settings.log_level, style)
+    if reading.settings.memory_tuning:
+        keep_memory()
+    with _sentences():
+        _make_data_folder(reading.settings)
+        sockets = _bind(reading.settings)
+        settings = _with_real_port(reading, sockets)
+        _prepare_database(settings.database_url)
+        app = create_app(settings)
+    address = local_url(settings.host, sockets[0].getsockname()[1])
+    graphiql = f"{settings.public_url}/graphql" if settings.graphiql else None
+
+    def announce() -> None:
+        if style == "json":
+            _log.info("listening", url=address, graphiql=graphiql)
+            return
+        typer.echo(f"Cairn listens on {address}" + (f"\nGraphiQL is at {graphiql}" if graphiql else ""))
+
+    has_started = run(
+        app,
+        sockets,
+        stall_seconds=settings.stall_seconds,
+        shutdown_seconds=settings.shutdown_seconds,
+        on_listening=announce,
+    )
+    if not has_started:
+        raise typer.Exit(OUT_OF_ORDER)
+    _log.info("stopped")
+
+
+@commands.command("migrate")
+def migrate_database() -> None:
+    """Bring the database to the newest migration."""
+    settings = _configured()
+    with _sentences():
+        _make_data_folder(settings)
+        with _database_sentences():
+            migrate(settings.database_url)
+    typer.echo("The database is at the newest migration.")
+
+
+@commands.command("settings")
+def show_settings() -> None:
+    """Show the settings in effect and where each comes from. Secrets are masked."""
+    for line in lines(_read()):
+        typer.echo(line)
+
+
+@admin.command("create")
+def create_admin(
+    username: Annotated[str, typer.Option(prompt=True)],
+    email: Annotated[str, typer.Option(prompt=True)],
+    *,
+    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
+) -> None:
+    """Make an administrator. The password is asked for, or read from standard input."""
+    settings = _configured()
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    with _sentences(), _database_sentences():
+        asyncio.run(create_administrator(settings, username, email, password))
+    typer.echo(f"{username} is an administrator.")
+
+
+def _read() -> Reading:
+    try:
+        return read_settings()
+    except SettingsError as fault:
+        _fail(f"The settings are wrong:\n{fault}", WRONG_SETTINGS)
+
+
+def _configured() -> Settings:
+    settings = _read().settings
+    configure_logs(settings.log_level, choose_format(settings.log_format))
+    return settings
+
+
+def _make_data_folder(settings: Settings) -> None:
+    try:
+        settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as fault:
+        raise SettingsError([f"{variable_of('data_folder')}: cannot be made: {fault.strerror}"]) from fault
+
+
+def _bind(settings: Settings) -> list[socket.socket]:
+    try:
+        return bind(settings.host, settings.port)
+    except OSError as fault:
+        _fail(f"Cannot listen on {local_url(settings.host, settings.port)}: {fault.strerror}.", OUT_OF_ORDER)
+
+
+def _with_real_port(reading: Reading, sockets: list[socket.socket]) -> Settings:
+    settings = reading.settings
+    if settings.port != 0:
+        return settings
+    port = sockets[0].getsockname()[1]
+    public = settings.public_url if "public_url" in reading.origins else local_url(settings.host, port)
+    return settings.model_copy(update={"port": port, "public_url": public})
+
+
+def _prepare_database(url: str) -> None:
+    with _database_sentences():
+        if url.startswith("sqlite"):
+            migrate(url)
+        asyncio.run(_check(url))
+
+
+async def _check(url: str) -> None:
+    database = Database(url)
+    try:
+        await database.check()
+    finally:
+        await database.close()
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    try:
+        yield
+    except SettingsError as fault:
+        _fail(str(fault), WRONG_SETTINGS)
+    except Refusals as fault:
+        _fail("\n".join(map(_sentence, fault.refusals)), OUT_OF_ORDER)
+    except Refusal as fault:
+        _fail(_sentence(fault), OUT_OF_ORDER)
+
+
+@contextmanager
+def _database_sentences() -> Iterator[None]:
+    try:
+        yield
+    except (Refusal, Refusals):
+        raise
+    except NotMigrated as fault:
+        _fail(f"{fault} Run: python -m api migrate", OUT_OF_ORDER)
+    except Exception as fault:  # noqa: BLE001 - each driver has its own for the many ways not to reach a server
+        _log.debug("database", exc_info=True)
+        reason = str(fault).strip().partition("\n")[0] or type(fault).__name__
+        _fail(f"The database cannot be used: {reason}", OUT_OF_ORDER)
+
+
+def _sentence(refusal: Refusal) -> str:
+    reasons = getattr(refusal, "reasons", ())
+    return " ".join((refusal.message, *reasons))
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(status)
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    commands()

@@ -1,0 +1,70 @@
+"""What the rules need from outside, implemented: the clock, and blocking work in threads of its own."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from domain import media, passwords
+from domain.errors import Unavailable
+from domain.media import Inspection
+from domain.passwords import Verification
+
+RETRY_SECONDS = 5
+
+Result = TypeVar("Result")
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+        return datetime.now(UTC)
+
+
+class ThreadedHasher:
+    """Hashes passwords on `threads` threads (0: one per processor), with at most `queue` waiting."""
+
+    def __init__(self, threads: int, queue: int) -> None:
+        self._threads = threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="hashing")
+        self._room = self._threads + queue
+
+    async def hash(self, password: str) -> str:
+        """A hash under the current scheme. Raises Unavailable when too many wait."""
+        return await self._run(lambda: passwords.hash_password(password))
+
+    async def verify(self, password: str, hashed: str | None) -> Verification:
+        """Compare; None costs as much as a wrong password. Raises Unavailable when too many wait."""
+        return await self._run(lambda: passwords.verify_password(password, hashed))
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        if self._room == 0:
+            raise Unavailable(message="Too many people sign in just now.", retry_after_seconds=RETRY_SECONDS)
+        self._room -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._room += 1
+
+
+class ThreadedInspector:
+    """Finds media types on a thread of its own, since libmagic takes up to a millisecond."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="inspection")
+
+    async def inspect(self, name: str, head: bytes) -> Inspection:
+        """What `domain.media.inspect` says."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, media.inspect, name, head)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._pool.shutdown(cancel_futures=True)

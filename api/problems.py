@@ -1,0 +1,47 @@
+"""Refusals as `application/problem+json` (RFC 9457), for everything outside /graphql."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+import orjson
+from starlette.responses import Response
+
+from domain.errors import Kind, Refusal
+from schema.answers import details_of
+
+STATUS = {
+    Kind.INVALID: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.TOO_LARGE: 413,
+    Kind.RATE_LIMITED: 429,
+    Kind.UNAVAILABLE: 503,
+}
+
+NO_DETAILS: Mapping[str, object] = MappingProxyType({})
+
+
+def problem(
+    status: int, code: str, detail: str, request_id: str | None, details: Mapping[str, object] = NO_DETAILS
+) -> Response:
+    """A problem that is HTTP's own."""
+    body = {
+        **details,
+        "code": code,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "requestId": request_id,
+    }
+    return Response(orjson.dumps(body), status, {"cache-control": "no-store"}, "application/problem+json")
+
+
+def problem_response(refusal: Refusal, request_id: str | None) -> Response:
+    """A refusal as a problem, with its details beside what every problem has."""
+    response = problem(STATUS[refusal.kind], refusal.code, refusal.message, request_id, details_of(refusal))
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.headers["www-authenticate"] = "Bearer"
+    return response

@@ -1,0 +1,79 @@
+"""Signing in: a name and a password become an access token, and an access token becomes a viewer."""
+
+from dataclasses import dataclass
+
+from db import users
+from db.engine import Database, Rows, Transaction
+from db.models import UserRole
+from db.rows import CredentialsRow, UserRow
+from domain.errors import BadCredential, WrongPassword
+from domain.events import EventKind, RequestFacts, Subject, event
+from domain.names import fold
+from domain.passwords import Verification
+from domain.ports import Clock, Ports
+from domain.tokens import AccessToken, TokenIssuer
+from domain.viewer import Viewer
+
+MAXIMUM_NAME_CHARACTERS = 320
+"""More than any username or email has: nobody is called by a longer name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A user and the access token that proves it."""
+
+    user: UserRow
+    token: AccessToken
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A login whose password has been compared. `new_hash` renews a hash of an older scheme."""
+
+    credentials: CredentialsRow | None
+    verification: Verification
+    new_hash: str | None = None
+
+
+async def compare(db: Database, ports: Ports, name: str, password: str) -> Attempt:
+    """Compare a password with the account of this username or email. An unknown account costs the same."""
+    credentials = None
+    if len(name) <= MAXIMUM_NAME_CHARACTERS:
+        async with db.reading() as rows:
+            credentials = await users.credentials(rows, fold(name))
+    verification = await ports.hasher.verify(password, credentials and credentials.password_hash)
+    new_hash = await ports.hasher.hash(password) if verification.is_outdated else None
+    return Attempt(credentials, verification, new_hash)
+
+
+async def login(tx: Transaction, ports: Ports, attempt: Attempt, facts: RequestFacts) -> SignedIn | WrongPassword:
+    """Finish a login. The refusal is returned, not raised, because the failed attempt is recorded."""
+    now = ports.clock.now()
+    user_id = attempt.credentials and attempt.credentials.user_id
+    if (
+        user_id is None
+        or not attempt.verification.is_right
+        or not await users.record_login(tx, user_id, now, attempt.new_hash)
+    ):
+        await tx.add(event(EventKind.LOGIN_FAILED, Subject(target_id=user_id), facts, now))
+        return WrongPassword()
+    await tx.add(event(EventKind.LOGIN_SUCCEEDED, Subject(user_id, target_id=user_id), facts, now))
+    [user] = await users.by_ids(tx, [user_id])
+    return SignedIn(user, ports.tokens.issue(user_id, now))
+
+
+def sign_in(ports: Ports, user: UserRow) -> SignedIn:
+    """A new user's first access token."""
+    return SignedIn(user, ports.tokens.issue(user.id, ports.clock.now()))
+
+
+async def viewer_of_token(rows: Rows, tokens: TokenIssuer, clock: Clock, token: str) -> Viewer:
+    """Who an access token belongs to, asked anew each time so that a disabled user's stops working at once.
+
+    Raises BadCredential, and ExpiredCredential when only its time is over.
+    """
+    user_id = tokens.verify(token, clock.now())
+    role = await users.enabled_role(rows, user_id)
+    if role is None:
+        raise BadCredential
+    return Viewer(user_id, UserRole(role))

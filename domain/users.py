@@ -1,0 +1,107 @@
+"""People and programs with an account: who may have which name, and how an account comes to be."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from email_validator.rfc_constants import EMAIL_MAX_LENGTH
+
+from db import users
+from db.engine import Duplicate, Rows, Transaction
+from db.models import Member, User, UserRole, Workspace, WorkspaceRole
+from db.rows import UserRow
+from domain import passwords
+from domain.errors import InvalidInput, NameTaken, PasswordTooWeak, Refusal, Refusals
+from domain.events import EventKind, RequestFacts, Subject, event
+from domain.names import fold
+from domain.ports import Ports
+from domain.viewer import Viewer
+
+USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,32}")
+PERSONAL_WORKSPACE_NAME = "Personal"
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """Someone who wants an account, with the password as typed."""
+
+    username: str
+    email: str
+    password: str
+    role: UserRole = UserRole.USER
+
+
+async def judge_new_user(rows: Rows, new: NewUser) -> None:
+    """Raise Refusals with everything that is wrong with a new account, all at once."""
+    refusals = _judge_form(new)
+    wrong = {refusal.path for refusal in refusals}
+    username_taken, email_taken = await users.taken(
+        rows,
+        "" if ("username",) in wrong else fold(new.username),
+        "" if ("email",) in wrong else fold(new.email),
+    )
+    refusals += [_username_taken(new)] if username_taken else []
+    refusals += [_email_taken(new)] if email_taken else []
+    if refusals:
+        raise Refusals(refusals)
+
+
+async def create_user(tx: Transaction, ports: Ports, new: NewUser, password_hash: str, facts: RequestFacts) -> UserRow:
+    """Make a judged account with its personal workspace. Raises Refusals when a name was taken meanwhile."""
+    now = ports.clock.now()
+    user = User(
+        username=new.username,
+        username_folded=fold(new.username),
+        email=new.email,
+        email_folded=fold(new.email),
+        password_hash=password_hash,
+        role=new.role,
+        created_at=now,
+        updated_at=now,
+    )
+    workspace = Workspace(name=PERSONAL_WORKSPACE_NAME, personal_user_id=user.id, created_at=now)
+    owner = Member(workspace_id=workspace.id, user_id=user.id, role=WorkspaceRole.OWNER, created_at=now)
+    try:
+        await tx.add(user)
+    except Duplicate as duplicate:
+        raise Refusals([_email_taken(new) if duplicate.concerns("email_folded") else _username_taken(new)]) from None
+    created = event(EventKind.USER_CREATED, Subject(user.id, workspace.id, user.id), facts, now)
+    await tx.add(workspace, owner, created)
+    return UserRow(user.id, user.username, user.email, user.role, None, None, now)
+
+
+async def by_ids(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID]) -> list[UserRow]:
+    """Those of the users that the viewer may see: itself, who shares a workspace with it, for administrators all."""
+    if viewer.is_admin:
+        return await users.by_ids(rows, user_ids)
+    return await users.visible_by_ids(rows, viewer.user_id, user_ids) if viewer.user_id else []
+
+
+async def uploaders_by_ids(rows: Rows, _viewer: Viewer, user_ids: Sequence[UUID]) -> list[UserRow]:
+    """Those of the users that exist, for files that the viewer has been shown already."""
+    return await users.by_ids(rows, user_ids)
+
+
+def _judge_form(new: NewUser) -> list[Refusal]:
+    refusals: list[Refusal] = []
+    if not USERNAME.fullmatch(new.username):
+        message = "A username has 3 to 32 characters: letters of the English alphabet, digits, '_', '.' and '-'."
+        refusals.append(InvalidInput(message=message, path=("username",)))
+    try:
+        validate_email(new.email[: EMAIL_MAX_LENGTH + 1], check_deliverability=False)
+    except EmailNotValidError as error:
+        refusals.append(InvalidInput(message=f"This is not an email address: {error}", path=("email",)))
+    reasons = passwords.weaknesses(new.password, new.username, new.email)
+    if reasons:
+        refusals.append(PasswordTooWeak(reasons=reasons, path=("password",)))
+    return refusals
+
+
+def _username_taken(new: NewUser) -> NameTaken:
+    return NameTaken(message="Somebody has this username already.", name=new.username, path=("username",))
+
+
+def _email_taken(new: NewUser) -> NameTaken:
+    return NameTaken(message="Somebody has an account with this email already.", name=new.email, path=("email",))

@@ -1,0 +1,83 @@
+"""Relay connections: arguments into a window, rows into cursors.
+
+A cursor names a position in one order; used with another order it is refused. Source: the GraphQL Cursor Connections
+Specification.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import strawberry
+
+from db.pages import Position, Window
+from domain.errors import InvalidInput
+
+PAGE_DEFAULT = 25
+PAGE_MAXIMUM = 100
+
+
+@strawberry.type(description="Where a page lies in the whole list.")
+class PageInfo:
+    """Relay's PageInfo."""
+
+    has_next_page: bool = strawberry.field(description="Whether more follow after this page.")
+    has_previous_page: bool = strawberry.field(description="Whether more stand before this page.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first edge; null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last edge; null on an empty page.")
+
+
+@dataclass(frozen=True, slots=True)
+class PageArguments:
+    """The four arguments of a connection field."""
+
+    first: int | None
+    after: str | None
+    last: int | None
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """Cursors of one order: `name` tells the order, `value_of` gives what a row is sorted by."""
+
+    name: str
+    value_of: Callable[[Any], str | int | datetime]
+    parse: Callable[[Any], str | int | datetime]
+
+    def encode(self, row: Any) -> str:  # noqa: ANN401 - rows of any noun
+        """The cursor of a row."""
+        value = self.value_of(row)
+        written = value.isoformat() if isinstance(value, datetime) else value
+        return urlsafe_b64encode(orjson.dumps([self.name, written, row.id.hex])).decode()
+
+    def decode(self, cursor: str | None, argument: str) -> Position | None:
+        """The position that a cursor names. Raises InvalidInput."""
+        if cursor is None:
+            return None
+        try:
+            name, value, digits = orjson.loads(urlsafe_b64decode(cursor.encode()))
+            if name == self.name:
+                return Position(self.parse(value), UUID(digits))
+        except (ValueError, TypeError, AttributeError):
+            pass
+        raise InvalidInput(message=f"`{argument}` is not a cursor of this list in this order.", path=(argument,))
+
+
+def window_of(arguments: PageArguments, cursors: Cursors) -> Window:
+    """The window that the arguments ask for: the first 25 when they say nothing. Raises InvalidInput."""
+    if arguments.first is not None and arguments.last is not None:
+        raise InvalidInput(message="Ask for `first` or for `last`, not for both.", path=("first",))
+    is_backward = arguments.last is not None
+    limit = arguments.last if arguments.last is not None else arguments.first
+    if limit is None:
+        limit = PAGE_DEFAULT
+    if not 1 <= limit <= PAGE_MAXIMUM:
+        argument = "last" if is_backward else "first"
+        raise InvalidInput(message=f"A page has 1 to {PAGE_MAXIMUM} entries, not {limit}.", path=(argument,))
+    after, before = cursors.decode(arguments.after, "after"), cursors.decode(arguments.before, "before")
+    return Window(limit, after, before, is_backward)

@@ -1,0 +1,38 @@
+"""What every resolver is given: who asks, from where, and the handles to the layers below."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import strawberry
+
+from db.engine import Database, Transaction
+from domain.events import RequestFacts
+from domain.ports import Ports
+from domain.viewer import Viewer
+from schema.loaders import Loaders
+from storage.store import BlobStore
+
+
+@dataclass(kw_only=True)
+class Context:
+    """One per request. `loaders` are replaced after each mutation field, so that answers show what it changed."""
+
+    viewer: Viewer
+    request: RequestFacts
+    db: Database
+    store: BlobStore
+    ports: Ports
+    loaders: Loaders
+
+
+Info: TypeAlias = strawberry.Info[Context, None]
+
+
+@asynccontextmanager
+async def changing(context: Context) -> AsyncIterator[Transaction]:
+    """The one transaction of a mutation field; what is resolved after it is loaded anew."""
+    async with context.db.transaction() as tx:
+        yield tx
+    context.loaders = Loaders(context.db, context.viewer)

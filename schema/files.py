@@ -1,0 +1,180 @@
+"""Files and versions, as members of their workspace see them."""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Annotated, TypeVar
+
+import strawberry
+
+from db.pages import Page
+from db.rows import FileRow, VersionRow
+from domain import downloads
+from domain.downloads import LinkTerms
+from domain.errors import NotFound
+from schema.connections import Cursors, PageInfo
+from schema.context import Info
+from schema.ids import Prefix, encode
+from schema.nodes import Node
+from schema.scalars import URL, ByteCount, DateTime
+from schema.users import User, user_of
+from schema.workspaces import Workspace, workspace_of
+
+Row = TypeVar("Row")
+
+
+@strawberry.enum(description="Whether a file can be had.")
+class FileStatus(Enum):
+    """The states of files."""
+
+    READY = strawberry.enum_value("READY", description="It can be downloaded.")
+    QUARANTINED = strawberry.enum_value("QUARANTINED", description="It is kept back until it has been examined.")
+    REJECTED = strawberry.enum_value("REJECTED", description="It was examined and is not given out.")
+
+
+@strawberry.enum(description="What a browser is told to do with the bytes.")
+class Disposition(Enum):
+    """See RFC 6266."""
+
+    ATTACHMENT = strawberry.enum_value("ATTACHMENT", description="Keep them as a file.")
+    INLINE = strawberry.enum_value(
+        "INLINE", description="Show them, where that is safe; otherwise keep them as a file."
+    )
+
+
+@strawberry.type(description="One immutable content of a file.")
+class Version:
+    """A version."""
+
+    id: strawberry.ID = strawberry.field(description="Opaque and unique.")
+    number: int = strawberry.field(description="Counts up from 1 within its file.")
+    size: ByteCount = strawberry.field(description="Its size in bytes.")
+    media_type: str = strawberry.field(description="Found from the bytes, such as `image/png`.")
+    digest: str = strawberry.field(description="The SHA-256 of the bytes, in hex.")
+    created_at: DateTime = strawberry.field(description="When it was uploaded.")
+
+
+@strawberry.type(description="What a person owns and sees: a name, a workspace and a current version.")
+class File(Node):
+    """A file that the viewer may see. Plain attributes, so that long lists are cheap."""
+
+    row: strawberry.Private[FileRow]
+    name: str = strawberry.field(description="As the uploader wrote it, without folders. Need not be unique.")
+    size: ByteCount = strawberry.field(description="The size of the current version in bytes.")
+    media_type: str = strawberry.field(description="Found from the bytes, such as `image/png`.")
+    declared_media_type: str | None = strawberry.field(description="What the client said it was, if it did.")
+    digest: str = strawberry.field(description="The SHA-256 of the current version's bytes, in hex.")
+    status: FileStatus = strawberry.field(description="Whether it can be downloaded.")
+    created_at: DateTime = strawberry.field(description="When it was uploaded first.")
+    updated_at: DateTime = strawberry.field(description="When its record changed last.")
+    revision: int = strawberry.field(description="The number of changes its record has seen, for `ifRevision`.")
+
+    @strawberry.field(description="The workspace it belongs to.")
+    async def workspace(self, info: Info) -> Workspace:
+        """Visible, as the file is: both ask for the same membership."""
+        return workspace_of(await _present(info.context.loaders.workspaces.load(self.row.workspace_id)))
+
+    @strawberry.field(description="Who uploaded it; null once that account is gone.")
+    async def uploaded_by(self, info: Info) -> User | None:
+        """Whoever may see a file may see who brought it."""
+        if self.row.uploaded_by_id is None:
+            return None
+        row = await info.context.loaders.uploaders.load(self.row.uploaded_by_id)
+        return row and user_of(row, info.context.viewer)
+
+    @strawberry.field(description="Its current content.")
+    async def version(self, info: Info) -> Version:
+        """The version whose size, type and digest the file repeats."""
+        return version_of(await _present(info.context.loaders.versions.load(self.row.version_id)))
+
+    @strawberry.field(
+        description="A URL that needs no header for a limited time. It opens this version, also when newer ones follow."
+    )
+    def download_url(
+        self,
+        info: Info,
+        expires_in_seconds: Annotated[int, strawberry.argument(description="How long it lasts: up to a week.")] = 300,
+        disposition: Annotated[
+            Disposition, strawberry.argument(description="What a browser does with it.")
+        ] = Disposition.ATTACHMENT,
+    ) -> URL | None:
+        """Signed by the viewer: it stops working when the viewer loses the right. Null unless the file is ready."""
+        if self.status is not FileStatus.READY:
+            return None
+        wanted = downloads.Disposition[disposition.name]
+        terms = LinkTerms(self.row.id, self.row.version_id, wanted, expires_in_seconds)
+        return URL(downloads.sign_download(info.context.ports, info.context.viewer, terms))
+
+
+@strawberry.type(description="A file in a list.")
+class FileEdge:
+    """Relay's edge."""
+
+    node: File = strawberry.field(description="The file.")
+    cursor: str = strawberry.field(description="Where it stands, for `after` and `before`.")
+
+
+@strawberry.type(description="A page of files.")
+class FileConnection:
+    """Relay's connection."""
+
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+    edges: list[FileEdge] = strawberry.field(description="The files of this page, with their cursors.")
+    nodes: list[File] = strawberry.field(description="The files of this page.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies in the whole list.")
+
+    @strawberry.field(description="How many files there are on all pages. Counted only when asked for.")
+    async def total_count(self) -> int:
+        """One more statement."""
+        return await self.count()
+
+
+def file_of(row: FileRow) -> File:
+    """The file of a row."""
+    return File(
+        id=encode(Prefix.FILE, row.id),
+        row=row,
+        name=row.name,
+        size=ByteCount(row.size),
+        media_type=row.media_type,
+        declared_media_type=row.declared_media_type,
+        digest=row.digest,
+        status=FileStatus(row.status),
+        created_at=DateTime(row.created_at),
+        updated_at=DateTime(row.updated_at),
+        revision=row.revision,
+    )
+
+
+def version_of(row: VersionRow) -> Version:
+    """The version of a row."""
+    return Version(
+        id=encode(Prefix.VERSION, row.id),
+        number=row.number,
+        size=ByteCount(row.size),
+        media_type=row.media_type,
+        digest=row.digest,
+        created_at=DateTime(row.created_at),
+    )
+
+
+def connection_of(page: Page[FileRow], cursors: Cursors, count: Callable[[], Awaitable[int]]) -> FileConnection:
+    """The connection of a page."""
+    edges = [FileEdge(node=file_of(row), cursor=cursors.encode(row)) for row in page.items]
+    return FileConnection(
+        count=count,
+        edges=edges,
+        nodes=[edge.node for edge in edges],
+        page_info=PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        ),
+    )
+
+
+async def _present(loading: Awaitable[Row | None]) -> Row:
+    row = await loading
+    if row is None:
+        raise NotFound(message="It was removed meanwhile.")
+    return row

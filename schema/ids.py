@@ -1,0 +1,41 @@
+"""Opaque ids: a readable prefix that says what is named, and the hex of a time-ordered UUID (RFC 9562, version 7)."""
+
+from enum import StrEnum
+from uuid import UUID
+
+import strawberry
+
+HEX_DIGITS = 32
+NOTHING = UUID(int=0)
+"""An id that names nothing, for input that does not decode: it is then simply not found."""
+
+
+class Prefix(StrEnum):
+    """What an id names."""
+
+    USER = "user"
+    WORKSPACE = "wsp"
+    FILE = "file"
+    VERSION = "ver"
+
+
+def encode(prefix: Prefix, value: UUID) -> strawberry.ID:
+    """The id of a row, such as `file_0192f0c1d2e37a4b8c5d6e7f80912a3b`."""
+    return strawberry.ID(f"{prefix}_{value.hex}")
+
+
+def decode(prefix: Prefix, text: str) -> UUID:
+    """The UUID inside an id of this kind, or NOTHING."""
+    kind, _, digits = text.partition("_")
+    return _uuid(digits) if kind == prefix else NOTHING
+
+
+def decode_any(text: str) -> tuple[Prefix, UUID] | None:
+    """What an id names and its UUID, or None when it is no id of ours."""
+    kind, _, digits = text.partition("_")
+    return (Prefix(kind), _uuid(digits)) if kind in set(Prefix) else None
+
+
+def _uuid(digits: str) -> UUID:
+    is_canonical = len(digits) == HEX_DIGITS and set(digits) <= set("0123456789abcdef")
+    return UUID(digits) if is_canonical else NOTHING

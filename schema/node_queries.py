@@ -1,0 +1,59 @@
+"""The viewer, and whatever has an id."""
+
+from asyncio import gather
+from typing import Annotated
+
+import strawberry
+
+from domain.errors import InvalidInput
+from schema.context import Context, Info
+from schema.files import file_of
+from schema.ids import Prefix, decode_any
+from schema.nodes import Node
+from schema.users import User, user_of
+from schema.workspaces import workspace_of
+
+NODES_MAXIMUM = 100
+
+
+@strawberry.type
+class NodeQueries:
+    """Relay's root fields, and who asks."""
+
+    @strawberry.field(description="Who you are; null when signed out.")
+    async def viewer(self, info: Info) -> User | None:
+        """Through the loader, as any user."""
+        user_id = info.context.viewer.user_id
+        row = await info.context.loaders.users.load(user_id) if user_id else None
+        return row and user_of(row, info.context.viewer)
+
+    @strawberry.field(description="Whatever has this id, or null when it is absent or not yours to see.")
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Any id.")]
+    ) -> Node | None:
+        """By the loader of its noun."""
+        return await _node(info.context, id)
+
+    @strawberry.field(description="What has these ids, in order, with null for what is absent or not yours to see.")
+    async def nodes(
+        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Up to 100 ids.")]
+    ) -> list[Node | None]:
+        """One statement per noun."""
+        if len(ids) > NODES_MAXIMUM:
+            raise InvalidInput(message=f"Ask for at most {NODES_MAXIMUM} nodes, not {len(ids)}.", path=("ids",))
+        return await gather(*(_node(info.context, node_id) for node_id in ids))
+
+
+async def _node(context: Context, node_id: str) -> Node | None:
+    match decode_any(node_id):
+        case (Prefix.FILE, file_id):
+            file = await context.loaders.files.load(file_id)
+            return file and file_of(file)
+        case (Prefix.WORKSPACE, workspace_id):
+            workspace = await context.loaders.workspaces.load(workspace_id)
+            return workspace and workspace_of(workspace)
+        case (Prefix.USER, user_id):
+            user = await context.loaders.users.load(user_id)
+            return user and user_of(user, context.viewer)
+        case _:
+            return None

@@ -1,0 +1,189 @@
+"""Refusals as GraphQL problems: one type per kind of details, and the table that leads from one to the other."""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from functools import wraps
+from typing import ParamSpec, Protocol, Self, TypeVar
+
+import strawberry
+
+from domain import errors
+from domain.errors import Refusal, Refusals
+from schema.scalars import ByteCount
+
+
+@strawberry.enum(description="What went wrong, for programs. New codes may be added.")
+class ProblemCode(Enum):
+    """The codes of the refusals that mutations tell as problems."""
+
+    BAD_USER_INPUT = strawberry.enum_value("BAD_USER_INPUT", description="A value does not have the form asked for.")
+    CREDENTIALS_WRONG = strawberry.enum_value("CREDENTIALS_WRONG", description="No such account, or another password.")
+    PASSWORD_TOO_WEAK = strawberry.enum_value("PASSWORD_TOO_WEAK", description="The password breaks a rule.")
+    NAME_TAKEN = strawberry.enum_value("NAME_TAKEN", description="Somebody has this name already.")
+    NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="Absent, or not yours to see.")
+    FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="You can see it, but may not do this.")
+    CONFLICT = strawberry.enum_value("CONFLICT", description="It has changed since you read it.")
+    FILE_TOO_LARGE = strawberry.enum_value("FILE_TOO_LARGE", description="The file is larger than the limit.")
+    EXTENSION_NOT_ALLOWED = strawberry.enum_value(
+        "EXTENSION_NOT_ALLOWED", description="Files with such a name are not accepted."
+    )
+    MEDIA_TYPE_NOT_ALLOWED = strawberry.enum_value(
+        "MEDIA_TYPE_NOT_ALLOWED", description="The bytes are not what the name says."
+    )
+    DIGEST_MISMATCH = strawberry.enum_value("DIGEST_MISMATCH", description="Other bytes arrived than were announced.")
+    UNAVAILABLE = strawberry.enum_value("UNAVAILABLE", description="Out of order for now; try again later.")
+
+
+@strawberry.interface(description="Why a mutation, or a part of it, was refused.")
+class Problem:
+    """What every problem tells."""
+
+    code: ProblemCode = strawberry.field(description="What went wrong, for programs.")
+    message: str = strawberry.field(description="What went wrong, as a sentence for a person.")
+    path: list[str] | None = strawberry.field(description="Where in the input; null when it is about no one field.")
+
+
+@strawberry.type(description="A value does not have the form asked for.")
+class InvalidInput(Problem):
+    """See `domain.errors.InvalidInput`."""
+
+
+@strawberry.type(description="No such account, or another password.")
+class CredentialsWrong(Problem):
+    """See `domain.errors.WrongPassword`."""
+
+
+@strawberry.type(description="Absent, or not yours to see.")
+class NotFound(Problem):
+    """See `domain.errors.NotFound`."""
+
+
+@strawberry.type(description="You can see it, but may not do this.")
+class Forbidden(Problem):
+    """See `domain.errors.Forbidden`."""
+
+
+@strawberry.type(description="The password breaks one or more rules.")
+class PasswordTooWeak(Problem):
+    """See `domain.errors.PasswordTooWeak`."""
+
+    reasons: list[str] = strawberry.field(description="Each rule that it breaks, as a sentence.")
+
+
+@strawberry.type(description="Somebody has this name already.")
+class NameTaken(Problem):
+    """See `domain.errors.NameTaken`."""
+
+    name: str = strawberry.field(description="The name.")
+
+
+@strawberry.type(description="It has changed since you read it.")
+class Conflict(Problem):
+    """See `domain.errors.RevisionConflict`."""
+
+    revision: int = strawberry.field(description="Its revision now.")
+
+
+@strawberry.type(description="The file is larger than the limit.")
+class FileTooLarge(Problem):
+    """See `domain.errors.FileTooLarge`."""
+
+    limit: ByteCount = strawberry.field(description="The largest file that is accepted, in bytes.")
+
+
+@strawberry.type(description="Files with such a name are not accepted.")
+class ExtensionNotAllowed(Problem):
+    """See `domain.errors.ExtensionNotAllowed`."""
+
+    extension: str = strawberry.field(description="The extension that decided, without a dot; empty if there is none.")
+    allowed: list[str] = strawberry.field(description="What is accepted.")
+
+
+@strawberry.type(description="The bytes are not what the name says.")
+class MediaTypeNotAllowed(Problem):
+    """See `domain.errors.MediaTypeNotAllowed`."""
+
+    declared: str | None = strawberry.field(description="The media type that the client declared, if it did.")
+    detected: str = strawberry.field(description="The media type found in the bytes.")
+    allowed: list[str] = strawberry.field(description="The media types that would fit the name.")
+
+
+@strawberry.type(description="Other bytes arrived than were announced.")
+class DigestMismatch(Problem):
+    """See `domain.errors.DigestMismatch`."""
+
+    expected: str = strawberry.field(description="The SHA-256 that the client gave, in hex.")
+    actual: str = strawberry.field(description="The SHA-256 of what arrived, in hex.")
+
+
+@strawberry.type(description="Out of order for now; try again later.")
+class Unavailable(Problem):
+    """See `domain.errors.Unavailable`."""
+
+    retry_after_seconds: int | None = strawberry.field(description="When to try again, if that is known.")
+
+
+PROBLEMS: dict[type[Refusal], type[Problem]] = {
+    errors.InvalidInput: InvalidInput,
+    errors.WrongPassword: CredentialsWrong,
+    errors.NotFound: NotFound,
+    errors.Forbidden: Forbidden,
+    errors.PasswordTooWeak: PasswordTooWeak,
+    errors.NameTaken: NameTaken,
+    errors.RevisionConflict: Conflict,
+    errors.FileTooLarge: FileTooLarge,
+    errors.ExtensionNotAllowed: ExtensionNotAllowed,
+    errors.MediaTypeNotAllowed: MediaTypeNotAllowed,
+    errors.DigestMismatch: DigestMismatch,
+    errors.Unavailable: Unavailable,
+}
+
+
+class Payload(Protocol):
+    """What every mutation answers with."""
+
+    problems: list[Problem]
+
+    @classmethod
+    def refused(cls, problems: list[Problem]) -> Self:
+        """An answer that has nothing but problems."""
+        ...
+
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer", bound=Payload)
+Resolver = Callable[Arguments, Awaitable[Answer]]
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """The problem that tells of a refusal; its details have the same names."""
+    told = PROBLEMS[type(refusal)]
+    details = {name: _plain(value) for name, value in vars(refusal).items() if name in told.__annotations__}
+    return told(code=ProblemCode(refusal.code), message=refusal.message, path=list(refusal.path) or None, **details)
+
+
+def problems_of(refused: Refusal | Refusals) -> list[Problem]:
+    """The problems of one or several refusals."""
+    return [problem_of(refusal) for refusal in (refused.refusals if isinstance(refused, Refusals) else [refused])]
+
+
+def refusable(payload: type[Answer]) -> Callable[[Resolver[Arguments, Answer]], Resolver[Arguments, Answer]]:
+    """Let a mutation's refusals become its payload's problems; those that are not its own business go on up."""
+
+    def decorate(resolver: Resolver[Arguments, Answer]) -> Resolver[Arguments, Answer]:
+        @wraps(resolver)
+        async def resolve(*arguments: Arguments.args, **keywords: Arguments.kwargs) -> Answer:
+            try:
+                return await resolver(*arguments, **keywords)
+            except (Refusal, Refusals) as refused:
+                if isinstance(refused, Refusal) and type(refused) not in PROBLEMS:
+                    raise
+                return payload.refused(problems_of(refused))
+
+        return resolve
+
+    return decorate
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,70 @@
+"""The scalars beside GraphQL's own. `Upload` stands in `schema/uploads.py`."""
+
+from datetime import UTC, datetime
+from typing import NewType
+
+import strawberry
+from graphql import GraphQLError, IntValueNode, StringValueNode, ValueNode
+from strawberry.types.scalar import ScalarDefinition
+
+ByteCount = NewType("ByteCount", int)
+DateTime = NewType("DateTime", datetime)
+URL = NewType("URL", str)
+
+LARGEST_BYTE_COUNT = 2**63 - 1
+
+
+def parse_byte_count(value: object) -> int:
+    """A whole number of bytes from 0 to 2⁶³ - 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_BYTE_COUNT:
+        raise GraphQLError(f"A ByteCount is a whole number from 0 to {LARGEST_BYTE_COUNT}.")
+    return value
+
+
+def parse_date_time(value: object) -> datetime:
+    """A time of RFC 3339, with its offset, as UTC."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is None or moment.tzinfo is None:
+            raise GraphQLError("A DateTime is written like 2026-01-31T12:00:00Z, with its offset.")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise GraphQLError("A DateTime is written like 2026-01-31T12:00:00Z, with its offset.") from error
+
+
+def serialize_date_time(value: datetime) -> str:
+    """RFC 3339 in UTC, with microseconds where there are some."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _byte_count_literal(node: ValueNode, _variables: object = None) -> int:
+    return parse_byte_count(int(node.value) if isinstance(node, IntValueNode) else None)
+
+
+def _date_time_literal(node: ValueNode, _variables: object = None) -> datetime:
+    return parse_date_time(node.value if isinstance(node, StringValueNode) else None)
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    ByteCount: strawberry.scalar(
+        name="ByteCount",
+        description="A number of bytes: a 64-bit integer, written as a JSON number.",
+        serialize=int,
+        parse_value=parse_byte_count,
+        parse_literal=_byte_count_literal,
+    ),
+    DateTime: strawberry.scalar(
+        name="DateTime",
+        description="A moment as RFC 3339 writes it, in UTC, such as `2026-01-31T12:00:00.123456Z`.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=serialize_date_time,
+        parse_value=parse_date_time,
+        parse_literal=_date_time_literal,
+    ),
+    URL: strawberry.scalar(
+        name="URL",
+        description="An absolute URL.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3986",
+        serialize=str,
+    ),
+}

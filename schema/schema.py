@@ -1,0 +1,38 @@
+"""The schema, put together from its nouns. `python -m schema.schema` prints it."""
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from schema.file_mutations import FileMutations
+from schema.file_queries import FileQueries
+from schema.node_queries import NodeQueries
+from schema.policy import PolicyQueries
+from schema.problems import PROBLEMS
+from schema.scalars import SCALARS
+from schema.sessions import SessionMutations
+from schema.uploads import UPLOAD, UploadMutations, UploadSlot
+from schema.workspaces import Workspace
+
+
+@strawberry.type(description="Everything that can be asked.")
+class Query(NodeQueries, FileQueries, PolicyQueries):
+    """The root of queries."""
+
+
+@strawberry.type(description="Everything that can be changed.")
+class Mutation(SessionMutations, UploadMutations, FileMutations):
+    """The root of mutations."""
+
+
+def build_schema() -> strawberry.Schema:
+    """Strawberry's schema of all nouns."""
+    return strawberry.Schema(
+        Query,
+        Mutation,
+        types=[Workspace, *PROBLEMS.values()],
+        config=StrawberryConfig(scalar_map=SCALARS | {UploadSlot: UPLOAD}),
+    )
+
+
+if __name__ == "__main__":
+    print(build_schema().as_str())  # noqa: T201 - what it is for

@@ -1,0 +1,222 @@
+"""Uploads: the mutations that make files of file parts, and the scalar that stands for a part.
+
+An `Upload` is one part's place in an operation, known before a byte of it is read. The gate in `api` puts a slot at
+each place that the `map` names, asks `uploads_of` what the operation wants with it, and fills it; the resolver takes
+what is in it, once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, NoReturn, Self
+
+import strawberry
+from graphql import FieldNode, GraphQLError, GraphQLObjectType, GraphQLSchema
+from graphql.execution.collect_fields import FragmentDetails, collect_fields
+from graphql.execution.values import VariableValues, get_argument_values
+from strawberry.types.scalar import ScalarDefinition
+
+from db.rows import FileRow
+from domain import files
+from domain.errors import InvalidInput, NotSignedIn, Refusal
+from domain.files import Inspected
+from domain.uploads import Received, UploadIntent
+from schema.context import Context, Info, changing
+from schema.execution import Prepared
+from schema.files import File, file_of
+from schema.ids import Prefix, decode
+from schema.problems import Problem, problems_of, refusable
+
+NOT_AN_UPLOAD = "An Upload is a part of a multipart request, named in its `map`; it cannot be written as a value."
+
+
+class UploadSlot:
+    """One file part's place. `intent` is what the operation says of it, `outcome` what became of its bytes."""
+
+    __slots__ = ("_is_taken", "intent", "outcome", "part_name")
+
+    def __init__(self, part_name: str) -> None:
+        self.part_name = part_name
+        self.intent: UploadIntent | None = None
+        self.outcome: Received | Refusal | None = None
+        self._is_taken = False
+
+    @property
+    def left_over(self) -> Received | None:
+        """Received bytes that no resolver has taken: to be removed."""
+        return self.outcome if isinstance(self.outcome, Received) and not self._is_taken else None
+
+    def take(self) -> Received:
+        """The received bytes, whose keeping is the taker's from now on. Raises the refusal that they met."""
+        if self._is_taken:
+            raise InvalidInput(message="This upload is used by another field already.", path=("file",))
+        if isinstance(self.outcome, Refusal):
+            raise self.outcome
+        if self.outcome is None:
+            raise InvalidInput(message="No bytes came for this upload.", path=("file",))
+        self._is_taken = True
+        return self.outcome
+
+
+@strawberry.input(description="One file to be uploaded.")
+class UploadFileInput:
+    """See `domain.uploads.UploadIntent`."""
+
+    file: UploadSlot = strawberry.field(description="The file: a part of the multipart request.")
+    name: str | None = strawberry.field(default=None, description="Its name; otherwise the part's `filename`.")
+    workspace_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Where it goes; otherwise to your personal workspace."
+    )
+    digest: str | None = strawberry.field(
+        default=None, description="The SHA-256 of its bytes in hex: bytes that differ are refused."
+    )
+
+
+@strawberry.input(description="Several files to be uploaded.")
+class UploadFilesInput:
+    """One input per file."""
+
+    files: list[UploadFileInput] = strawberry.field(description="One input per file.")
+
+
+@strawberry.type(description="What became of one upload.")
+class UploadFilePayload:
+    """The answer of `uploadFile`, and one answer of `uploadFiles`."""
+
+    file: File | None = strawberry.field(default=None, description="The new file; null when it was refused.")
+    problems: list[Problem] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
+
+    @classmethod
+    def refused(cls, problems: list[Problem]) -> Self:
+        """An answer without a file."""
+        return cls(problems=problems)
+
+
+@strawberry.type(description="What became of several uploads.")
+class UploadFilesPayload:
+    """The answer of `uploadFiles`."""
+
+    results: list[UploadFilePayload] = strawberry.field(
+        default_factory=list, description="One per input, in order; each file succeeds or fails by itself."
+    )
+    problems: list[Problem] = strawberry.field(
+        default_factory=list, description="Why the whole mutation was refused; else empty."
+    )
+
+    @classmethod
+    def refused(cls, problems: list[Problem]) -> Self:
+        """An answer without results."""
+        return cls(problems=problems)
+
+
+@strawberry.type
+class UploadMutations:
+    """Bytes in."""
+
+    @strawberry.mutation(description="Upload a file. The bytes come as a part of the same multipart request.")
+    @refusable(UploadFilePayload)
+    async def upload_file(
+        self, info: Info, input: Annotated[UploadFileInput, strawberry.argument(description="The file.")]
+    ) -> UploadFilePayload:
+        """One file."""
+        [result] = await _store(info.context, [input])
+        return result
+
+    @strawberry.mutation(description="Upload several files in one request. Each succeeds or fails by itself.")
+    @refusable(UploadFilesPayload)
+    async def upload_files(
+        self, info: Info, input: Annotated[UploadFilesInput, strawberry.argument(description="The files.")]
+    ) -> UploadFilesPayload:
+        """Several files, in one transaction."""
+        return UploadFilesPayload(results=await _store(info.context, input.files))
+
+
+async def _store(context: Context, inputs: Sequence[UploadFileInput]) -> list[UploadFilePayload]:
+    """Make files of what was received, and give up the bytes of what is refused."""
+    judged = [await _inspect(context, upload.file) for upload in inputs]
+    accepted = [outcome for outcome in judged if isinstance(outcome, Inspected)]
+    async with changing(context) as tx:
+        made = await files.create_files(tx, context.ports, context.viewer, accepted, context.request)
+    for upload, outcome in zip(accepted, made, strict=True):
+        key = upload.received.stored.key
+        await (context.store.delete(key) if isinstance(outcome, Refusal) else context.store.release(key))
+    remaining = iter(made)
+    return [_payload(next(remaining) if isinstance(outcome, Inspected) else outcome) for outcome in judged]
+
+
+async def _inspect(context: Context, slot: UploadSlot) -> Inspected | Refusal:
+    received = None
+    try:
+        received = slot.take()
+        return await files.inspect(context.ports, received)
+    except Refusal as refusal:
+        if received is not None:
+            await context.store.delete(received.stored.key)
+        return refusal
+
+
+def _payload(outcome: FileRow | Refusal) -> UploadFilePayload:
+    if isinstance(outcome, NotSignedIn):
+        raise outcome
+    if isinstance(outcome, Refusal):
+        return UploadFilePayload.refused(problems_of(outcome))
+    return UploadFilePayload(file=file_of(outcome))
+
+
+def uploads_of(schema: GraphQLSchema, prepared: Prepared, variables: VariableValues) -> list[UploadSlot]:
+    """The slots that the operation's upload mutations will take, in document order, each with its intent."""
+    slots = []
+    for field in _root_fields(schema, prepared, variables):
+        for upload in _inputs(field):
+            slot = upload["file"]
+            slot.intent = _intent(upload)
+            slots.append(slot)
+    return slots
+
+
+def _root_fields(
+    schema: GraphQLSchema, prepared: Prepared, variables: VariableValues
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    root = schema.get_root_type(prepared.operation.operation)
+    if not isinstance(root, GraphQLObjectType):
+        return
+    fragments = {name: FragmentDetails(fragment) for name, fragment in prepared.fragments.items()}
+    collected = collect_fields(schema, fragments, variables, root, prepared.operation)
+    for details in collected.grouped_field_set.values():
+        node: FieldNode = details[0].node
+        name = node.name.value
+        if name in {"uploadFile", "uploadFiles"}:
+            yield name, get_argument_values(root.fields[name], node, variables)
+
+
+def _inputs(field: tuple[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    name, arguments = field
+    given = arguments["input"]
+    return [given] if name == "uploadFile" else list(given["files"])
+
+
+def _intent(upload: Mapping[str, Any]) -> UploadIntent:
+    workspace_id = upload.get("workspaceId")
+    return UploadIntent(
+        name=upload.get("name"),
+        workspace_id=None if workspace_id is None else decode(Prefix.WORKSPACE, workspace_id),
+        digest=upload.get("digest"),
+    )
+
+
+def _parse_value(value: object) -> UploadSlot:
+    if not isinstance(value, UploadSlot):
+        raise GraphQLError(NOT_AN_UPLOAD)
+    return value
+
+
+def _refuse(*_arguments: object) -> NoReturn:
+    raise GraphQLError(NOT_AN_UPLOAD)
+
+
+UPLOAD: ScalarDefinition = strawberry.scalar(
+    name="Upload",
+    description="A file part of a request that follows the GraphQL multipart request specification.",
+    specified_by_url="https://github.com/jaydenseric/graphql-multipart-request-spec",
+    serialize=_refuse,
+    parse_value=_parse_value,
+    parse_literal=_refuse,
+)

@@ -1,0 +1,75 @@
+"""Users, as everyone who meets them sees them, and their account, as they and administrators see it."""
+
+from enum import Enum
+from uuid import UUID
+
+import strawberry
+
+from db.rows import UserRow
+from domain import workspaces
+from domain.viewer import Viewer
+from schema.context import Info
+from schema.ids import Prefix, encode
+from schema.nodes import Node
+from schema.scalars import DateTime
+from schema.workspaces import Workspace, workspace_of
+
+
+@strawberry.enum(description="What a user may do to the service as a whole.")
+class UserRole(Enum):
+    """The roles of users."""
+
+    USER = strawberry.enum_value("USER", description="Own files and workspaces.")
+    ADMIN = strawberry.enum_value("ADMIN", description="Manage people and see numbers; not read others' files.")
+
+
+@strawberry.type(description="What only the person and administrators see of a user.")
+class Account:
+    """A user's account."""
+
+    user_id: strawberry.Private[UUID]
+    viewer: strawberry.Private[Viewer]
+    email: str = strawberry.field(description="The address for mail and login.")
+    role: UserRole = strawberry.field(description="What the user may do to the service as a whole.")
+    disabled: bool = strawberry.field(description="Whether the user is kept out.")
+    last_login_at: DateTime | None = strawberry.field(description="The last login with a password; null before it.")
+
+    @strawberry.field(description="The workspace that files go to when none is named; null for anyone but the person.")
+    async def personal_workspace(self, info: Info) -> Workspace | None:
+        """Only members see a workspace, so that an administrator is given none of somebody else's."""
+        if self.viewer.user_id != self.user_id:
+            return None
+        async with info.context.db.reading() as rows:
+            return workspace_of(await workspaces.personal(rows, self.viewer))
+
+
+@strawberry.type(description="A person or program with an account.")
+class User(Node):
+    """A user."""
+
+    username: str = strawberry.field(description="Unique without regard to case.")
+    created_at: DateTime = strawberry.field(description="When the account was made.")
+    account: Account | None = strawberry.field(
+        description="The account; null for anyone but the person and administrators."
+    )
+
+
+def user_of(row: UserRow, viewer: Viewer) -> User:
+    """The user of a row, with the account where the viewer may see it."""
+    return User(
+        id=encode(Prefix.USER, row.id),
+        username=row.username,
+        created_at=DateTime(row.created_at),
+        account=_account_of(row, viewer) if viewer.is_admin or viewer.user_id == row.id else None,
+    )
+
+
+def _account_of(row: UserRow, viewer: Viewer) -> Account:
+    return Account(
+        user_id=row.id,
+        viewer=viewer,
+        email=row.email,
+        role=UserRole(row.role),
+        disabled=row.disabled_at is not None,
+        last_login_at=DateTime(row.last_login_at) if row.last_login_at else None,
+    )
