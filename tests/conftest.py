@@ -1,14 +1,21 @@
 """The fixtures that all tests share: databases and servers, real ones, each test with its own."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from httpx2 import ASGITransport, AsyncClient
+from starlette.types import ASGIApp
 
+from api.app import create_app
+from api.settings import Settings
 from tests import servers
+from tests.lifespan import running
+from tests.live import Live, serving
 
+ORIGIN = "http://cairn.test"
 RUN = pytest.StashKey[Path]()
 
 
@@ -61,7 +68,10 @@ def postgres_url(run_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A migrated, empty database of the test's own, of each kind in turn."""
+    """A migrated, empty database of the test's own, of each kind in turn.
+
+    `@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)` is for tests where the kind cannot matter.
+    """
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return url
 
@@ -70,3 +80,37 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def redis_url(run_folder: Path) -> str:
     """A Redis that all tests of the run share: use keys of your own."""
     return servers.shared_redis(run_folder)
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """What the application of this test runs with; a module that needs others has a fixture of this name."""
+    return Settings(
+        data_folder=tmp_path / "data",
+        database_url=database_url,
+        public_url=ORIGIN,
+        disk_floor_bytes=0,
+        log_level="error",
+    )
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
+    """The real application, started."""
+    made = create_app(settings)
+    async with running(made):
+        yield made
+
+
+@pytest.fixture
+async def client(app: ASGIApp) -> AsyncIterator[AsyncClient]:
+    """Asks the application without a socket in between."""
+    async with AsyncClient(transport=ASGITransport(app), base_url=ORIGIN) as asking:
+        yield asking
+
+
+@pytest.fixture
+def live(sqlite_url: str, tmp_path: Path) -> Iterator[Live]:
+    """The real service in a process of its own, for tests that need sockets. It has `url`."""
+    with serving(tmp_path, {"CAIRN_DATABASE_URL": sqlite_url}) as service:
+        yield service
