@@ -5,7 +5,6 @@ server's protocol and the proxy limit those.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +20,7 @@ READER_BYTES_PER_SECOND: Final = 8 * 1024
 """A reader that takes less than this, once `stall_seconds` are over, is as good as gone."""
 
 ABORT: Final = "cairn.abort"
-"""The ASGI extension with which the server drops a connection and what is unsent in it: a call without arguments."""
+"""The ASGI extension whose `abort`, called without arguments, drops a connection with what is unsent in it."""
 
 
 class ReaderStalled(OSError):  # noqa: N818 - a fact, named as such
@@ -50,7 +49,7 @@ class Deadlines:
             if not reader.has_begun:
                 await _answer(stalled, reader.send)
         except ReaderStalled:
-            _abort(scope)
+            await _abort(scope)
 
 
 class _Sender:
@@ -96,10 +95,12 @@ class _Reader:
         self._unsent = len(message.get("body", b""))
 
 
-def _abort(scope: Scope) -> None:
-    abort: Callable[[], None] | None = (scope.get("extensions") or {}).get(ABORT)
-    if abort is not None:
-        abort()
+async def _abort(scope: Scope) -> None:
+    # Closing would wait for the reader to take what is in the buffer.
+    extension = (scope.get("extensions") or {}).get(ABORT)
+    if extension is not None:
+        extension["abort"]()
+        await asyncio.sleep(0)  # the server learns of it before it wonders why the answer is incomplete
 
 
 async def _answer(stalled: SenderStalled, send: Send) -> None:

@@ -9,6 +9,8 @@ import asyncio
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from api.deadlines import ABORT
+
 MAXIMUM_HEAD_BYTES = 64 * 1024
 REASONS = {
     400: b"Bad Request",
@@ -60,6 +62,7 @@ class LimitedHeads(HttpToolsProtocol):
         self._has_progressed = True
         self._is_partial = False
         self._disarm()
+        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
