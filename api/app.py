@@ -191,8 +191,8 @@ def _around(app: ASGIApp, settings: Settings) -> ASGIApp:
             expose_headers=CORS_EXPOSED,
             max_age=CORS_SECONDS,
         )
-    app = Parting(app, settings.discard_seconds, settings.discard_bytes)
     app = Deadlines(app, settings.stall_seconds)
+    app = Parting(app, settings.discard_seconds, settings.discard_bytes)
     is_https = settings.public_url.startswith("https:")
     return Requests(app, trusted_proxies=settings.trusted_proxies, is_https=is_https)
 
