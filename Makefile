@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve test test-all check fmt schema bench lock base dev clients
+.PHONY: help serve test test-all check fmt schema docs bench lock base dev clients
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -30,7 +30,7 @@ check: dev web/dist/index.html clients ## everything that must hold: style, type
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/vulture
 	@$(BIN)/deptry --no-ansi . 2>&1
-	@$(BIN)/python -m schema | diff --unified schema/schema.graphql - || { echo "Run: make schema" >&2; exit 1; }
+	@$(BIN)/python -m schema.schema | diff --unified schema/schema.graphql - || { echo "Run: make schema" >&2; exit 1; }
 	@$(PYTEST) -m 'not slow' --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --include='domain/*,storage/*' --fail-under=100
 	@$(BIN)/coverage report --fail-under=95
@@ -40,7 +40,10 @@ fmt: dev ## format the code and mend what can be mended by itself
 	@$(BIN)/ruff format --quiet .
 
 schema: base ## print the GraphQL schema into schema/schema.graphql
-	@$(BIN)/python -m schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
+	@$(BIN)/python -m schema.schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
+
+docs: dev ## write the tables of docs/ and .env.example that the code dictates
+	@$(BIN)/python -m tests.documents
 
 bench: dev ## measure, and print the figures as ratios
 	@$(BIN)/python -m bench $(ARGS)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.types import ASGIApp, Message
 
@@ -28,7 +29,8 @@ async def _pass(
 ) -> None:
     await asked.put({"type": f"lifespan.{stage}"})
     answer = asyncio.create_task(told.get())
-    await asyncio.wait({life, answer}, return_when=asyncio.FIRST_COMPLETED)
+    first: set[asyncio.Future[Any]] = {life, answer}
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
     if not answer.done():
         answer.cancel()
         life.result()

@@ -156,7 +156,8 @@ def test_tests_lie_where_the_code_lies() -> None:
         for path in sources(*(f"tests/{layer}" for layer in LAYERS))
         if path.name.startswith("test_")
         and str(path) not in TESTS_OF_MANY
-        and not (ROOT / path.parts[1] / path.name.removeprefix("test_")).exists()
+        and not (home := ROOT / path.parts[1] / path.stem.removeprefix("test_")).is_dir()
+        and not home.with_suffix(".py").exists()
     ]
     assert homeless == [], "no module of that name: rename the test, or say in TESTS_OF_MANY what it is about"
 
