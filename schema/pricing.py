@@ -139,7 +139,8 @@ class _Pass:
         inner = self._selections(node.selection_set, named)
         page = _page(definition, node)
         each = min(1 + inner.plain + inner.paged * (PAGE_DEFAULT if page is None else page), _CEILING)
-        is_list = definition is not None and is_list_type(get_nullable_type(definition.type))
+        # A list of plain values is read at once: nothing is selected in it that would cost more.
+        is_list = definition is not None and _is_list(definition) and node.selection_set is not None
         plain, paged = (each, 0) if not is_list else (1, each) if page is None else (1 + page * each, 0)
         if is_list and parent is not None and parent.name.startswith("__"):
             plain, paged = 1 + INTROSPECTION_PAGE * each, 0
@@ -189,6 +190,10 @@ def _field_definition(schema: GraphQLSchema, parent: GraphQLNamedType | None, na
     if parent is None or not hasattr(parent, "fields"):
         return None
     return schema.get_field(parent, name)  # type: ignore[arg-type]  # objects and interfaces; inputs have no such field
+
+
+def _is_list(definition: GraphQLField) -> bool:
+    return is_list_type(get_nullable_type(definition.type))
 
 
 def _page(definition: GraphQLField | None, node: FieldNode) -> int | None:
