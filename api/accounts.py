@@ -20,5 +20,4 @@ async def create_administrator(settings: Settings, username: str, email: str, pa
             await create_user(tx, parts.ports, new, password_hash, RequestFacts())
     finally:
         parts.hasher.close()
-        parts.inspector.close()
         await parts.db.close()

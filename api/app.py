@@ -26,7 +26,7 @@ from api.graphql import GraphQLEndpoint
 from api.health import Health, Part, health_routes
 from api.logs import get_logger
 from api.parting import Parting
-from api.ports import SystemClock, ThreadedHasher, ThreadedInspector
+from api.ports import SystemClock, ThreadedHasher
 from api.problems import problem
 from api.recorder import DownloadRecorder
 from api.requests import Requests
@@ -63,7 +63,6 @@ class Parts:
     store: DiskStore
     redis: RedisLink | None
     hasher: ThreadedHasher
-    inspector: ThreadedInspector
     ports: Ports
     recorder: DownloadRecorder
 
@@ -90,12 +89,11 @@ def parts_of(settings: Settings) -> Parts:
     secret = secret_of(settings)
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
     clock = SystemClock()
-    hasher, inspector = ThreadedHasher(settings.hashing_threads, settings.hashing_queue), ThreadedInspector()
+    hasher = ThreadedHasher(settings.hashing_threads, settings.hashing_queue)
     store = DiskStore(settings.data_folder, floor_bytes=settings.disk_floor_bytes, lease_seconds=settings.lease_seconds)
     ports = Ports(
         clock=clock,
         hasher=hasher,
-        inspector=inspector,
         tokens=TokenIssuer(
             derive_key(secret, ACCESS_TOKENS), settings.public_url, timedelta(seconds=settings.access_token_seconds)
         ),
@@ -110,7 +108,7 @@ def parts_of(settings: Settings) -> Parts:
         store_name=store.name,
     )
     redis = RedisLink(settings.redis_url) if settings.redis_url else None
-    return Parts(db, store, redis, hasher, inspector, ports, DownloadRecorder.into(db, clock))
+    return Parts(db, store, redis, hasher, ports, DownloadRecorder.into(db, clock))
 
 
 def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
@@ -202,7 +200,6 @@ def _lifespan(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstrac
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
             closing.callback(parts.hasher.close)
-            closing.callback(parts.inspector.close)
             closing.push_async_callback(parts.db.close)
             if parts.redis:
                 closing.push_async_callback(parts.redis.close)

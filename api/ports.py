@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from domain import media, passwords
+from domain import passwords
 from domain.errors import Unavailable
-from domain.media import Inspection
 from domain.passwords import Verification
 
 RETRY_SECONDS = 5
@@ -53,18 +52,3 @@ class ThreadedHasher:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._room += 1
-
-
-class ThreadedInspector:
-    """Finds media types on a thread of its own, since libmagic takes up to a millisecond."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="inspection")
-
-    async def inspect(self, name: str, head: bytes) -> Inspection:
-        """What `domain.media.inspect` says."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, media.inspect, name, head)
-
-    def close(self) -> None:
-        """End the thread."""
-        self._pool.shutdown(cancel_futures=True)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from domain.media import Inspection
 from domain.passwords import Verification
 from domain.policy import UploadPolicy
 from domain.signatures import Signer
@@ -31,21 +30,12 @@ class Hasher(Protocol):
         ...
 
 
-class Inspector(Protocol):
-    """Media types from bytes, away from the event loop."""
-
-    async def inspect(self, name: str, head: bytes) -> Inspection:
-        """What `domain.media.inspect` says of the first bytes under this name."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the rules need from outside."""
 
     clock: Clock
     hasher: Hasher
-    inspector: Inspector
     tokens: TokenIssuer
     signer: Signer
     policy: UploadPolicy

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import orjson
 import strawberry
+from graphql import GraphQLError
 
 from db.pages import Position, Window
 from domain.errors import InvalidInput
@@ -63,7 +64,7 @@ class Cursors:
             name, value, digits = orjson.loads(urlsafe_b64decode(cursor.encode()))
             if name == self.name:
                 return Position(self.parse(value), UUID(digits))
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, GraphQLError):
             pass
         raise InvalidInput(message=f"`{argument}` is not a cursor of this list in this order.", path=(argument,))
 

@@ -146,7 +146,7 @@ async def _inspect(context: Context, slot: UploadSlot) -> Inspected | Refusal:
     received = None
     try:
         received = slot.take()
-        return await files.inspect(context.ports, received)
+        return files.inspect(received)
     except Refusal as refusal:
         if received is not None:
             await context.store.delete(received.stored.key)

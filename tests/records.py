@@ -33,12 +33,11 @@ class MovableClock:
 
 
 def make_ports(clock: MovableClock) -> Ports:
-    """Ports without a hasher and an inspector."""
+    """Ports without a hasher."""
     absent = cast("Any", None)
     return Ports(
         clock=clock,
         hasher=absent,
-        inspector=absent,
         tokens=TokenIssuer(b"t" * 32, "https://files.example", timedelta(hours=1)),
         signer=Signer(b"s" * 32),
         policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),

@@ -1,0 +1,110 @@
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlmodel import col
+
+from db.engine import Database, Duplicate
+from db.models import Event, User, Workspace
+
+NOW = datetime.now(UTC)
+
+
+def workspace(name: str) -> Workspace:
+    return Workspace(name=name, created_at=NOW)
+
+
+async def names(database: Database) -> list[str]:
+    async with database.reading() as rows:
+        return [name for (name,) in await rows.all(select(col(Workspace.name)).order_by(col(Workspace.name)))]
+
+
+async def write_and_fail(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.add(workspace("lost"))
+        raise ZeroDivisionError
+
+
+async def test_a_transaction_commits_when_its_block_ends_and_not_when_it_raises(database_url: str) -> None:
+    database = Database(database_url)
+    async with database.transaction() as tx:
+        await tx.add(workspace("kept"))
+        assert await names(database) == []
+    with pytest.raises(ZeroDivisionError):
+        await write_and_fail(database)
+    assert await names(database) == ["kept"]
+    await database.close()
+
+
+async def test_a_duplicate_tells_which_column_it_is_about(database_url: str) -> None:
+    database = Database(database_url)
+    user = {"username": "a", "email": "a@b.org", "password_hash": "-", "created_at": NOW, "updated_at": NOW}
+    async with database.transaction() as tx:
+        await tx.add(User(**user, username_folded="a", email_folded="a@b.org"))
+    with pytest.raises(Duplicate) as caught:
+        async with database.transaction() as tx:
+            await tx.add(User(**user, username_folded="a", email_folded="c@b.org"))
+    assert caught.value.concerns("username_folded")
+    assert not caught.value.concerns("email_folded")
+    await database.close()
+
+
+async def test_fifty_writers_at_once_wait_for_each_other_and_all_succeed(database_url: str) -> None:
+    database = Database(database_url)
+
+    async def write(number: int) -> None:
+        async with database.transaction() as tx:
+            seen = await tx.scalar(select(func.count()).select_from(Workspace))
+            await tx.add(workspace(f"{number:03} saw {seen}"))
+
+    await asyncio.gather(*(write(number) for number in range(50)))
+    assert len(await names(database)) == 50
+    await database.close()
+
+
+async def test_two_processes_writing_one_sqlite_file_wait_for_each_other(sqlite_url: str) -> None:
+    databases = [Database(sqlite_url) for _ in range(4)]
+
+    async def write(database: Database, number: int) -> None:
+        async with database.transaction() as tx:
+            await tx.add(workspace(str(number)))
+
+    await asyncio.gather(*(write(databases[number % 4], number) for number in range(40)))
+    assert len(await names(databases[0])) == 40
+    for database in databases:
+        await database.close()
+
+
+async def test_readers_see_what_is_committed_while_somebody_writes(database_url: str) -> None:
+    database = Database(database_url)
+    async with database.transaction() as tx:
+        await tx.add(workspace("first"))
+        assert await asyncio.wait_for(names(database), 10) == []
+    async with database.reading() as rows:
+        statement = select(col(Workspace.name))
+        assert await rows.scalar(statement) == "first"
+        async with database.transaction() as tx:
+            await tx.add(workspace("second"))
+        assert len(await rows.all(statement)) == 2
+    await database.close()
+
+
+async def test_sqlite_is_durable_and_keeps_its_keys(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    async with database.transaction() as tx:
+        assert await tx.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert await tx.scalar(text("PRAGMA synchronous")) == 2
+        assert await tx.scalar(text("PRAGMA foreign_keys")) == 1
+    await database.close()
+
+
+async def test_times_come_back_aware_and_sizes_beyond_32_bits(database_url: str) -> None:
+    database = Database(database_url)
+    async with database.transaction() as tx:
+        await tx.add(Event(kind="x", size=2**62, data={"a": 1}, created_at=NOW))
+    async with database.reading() as rows:
+        row = await rows.first(select(col(Event.created_at), col(Event.size), col(Event.data)))
+    assert row is not None
+    assert tuple(row) == (NOW, 2**62, {"a": 1})
+    await database.close()

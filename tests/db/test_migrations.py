@@ -1,0 +1,116 @@
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, func, inspect, make_url, select, text
+from sqlmodel import SQLModel
+from uuid_utils.compat import uuid7
+
+from db import migrations
+from db.engine import ALEMBIC_INI, Database, NotMigrated, migrate
+from db.models import Blob, Event, File, Member, User, Version, Workspace, WorkspaceRole
+
+NOW = datetime.now(UTC)
+
+
+def rows_of_every_table() -> list[SQLModel]:
+    """One row per table, in the order that their keys ask for."""
+    user = User(
+        username="Ada",
+        username_folded="ada",
+        email="Ada@x.org",
+        email_folded="ada@x.org",
+        password_hash="-",
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    workspace = Workspace(name="Personal", personal_user_id=user.id, created_at=NOW)
+    blob = Blob(
+        key="k" * 32, store="disk", size=2**40, digest="d", crc32=2**32 - 1, encryption={"by": "nobody"}, created_at=NOW
+    )
+    content = {"size": blob.size, "media_type": "text/plain", "digest": "d", "created_at": NOW}
+    file = File(
+        workspace_id=workspace.id,
+        uploaded_by_id=user.id,
+        name="A",
+        name_folded="a",
+        version_id=uuid7(),
+        updated_at=NOW,
+        **content,
+    )
+    return [
+        user,
+        workspace,
+        Member(workspace_id=workspace.id, user_id=user.id, role=WorkspaceRole.OWNER, created_at=NOW),
+        blob,
+        file,
+        Version(id=file.version_id, file_id=file.id, number=1, blob_key=blob.key, **content),
+        Event(kind="user.created", actor_id=user.id, data={"a": [1]}, created_at=NOW),
+    ]
+
+
+async def fill(url: str) -> None:
+    database = Database(url)
+    async with database.transaction() as tx:
+        await tx.add(*rows_of_every_table())
+    await database.close()
+
+
+async def tables_with_a_row(url: str) -> int:
+    database = Database(url)
+    async with database.reading() as rows:
+        counts = [await rows.scalar(select(func.count()).select_from(type(row))) for row in rows_of_every_table()]
+    await database.close()
+    return counts.count(1)
+
+
+async def test_migrations_run_down_and_up_again_with_rows_in_the_tables(database_url: str) -> None:
+    await fill(database_url)
+    assert await tables_with_a_row(database_url) == 7
+    await asyncio.to_thread(migrate, database_url, "base")
+    await asyncio.to_thread(migrate, database_url)
+    assert await tables_with_a_row(database_url) == 0
+    await fill(database_url)
+    assert await tables_with_a_row(database_url) == 7
+
+
+async def test_the_tables_in_code_are_those_that_the_migrations_make(database_url: str) -> None:
+    await asyncio.to_thread(migrations.check, ALEMBIC_INI, database_url)
+
+
+async def test_a_database_that_is_not_migrated_is_told_from_one_that_is(database_url: str) -> None:
+    database = Database(database_url)
+    await database.check()
+    await asyncio.to_thread(migrate, database_url, "base")
+    with pytest.raises(NotMigrated, match="at migration none, the service needs 0"):
+        await database.check()
+    await database.close()
+
+
+async def test_migrating_an_embedded_database_makes_it(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
+    await asyncio.to_thread(migrate, url)
+    database = Database(url)
+    await database.check()
+    await database.close()
+
+
+def test_every_constraint_and_index_has_the_name_that_the_convention_gives(sqlite_url: str) -> None:
+    engine = create_engine(make_url(sqlite_url).set(drivername="sqlite"))
+    inspector = inspect(engine)
+    for table in set(inspector.get_table_names()) - {"alembic_version"}:
+        named = [
+            *inspector.get_unique_constraints(table),
+            *inspector.get_check_constraints(table),
+            *inspector.get_foreign_keys(table),
+            *inspector.get_indexes(table),
+            inspector.get_pk_constraint(table),
+        ]
+        for constraint in named:
+            prefix, _, rest = str(constraint["name"]).partition("_")
+            assert prefix in {"uq", "ck", "fk", "ix", "pk"}
+            assert rest.startswith(table)
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() in {"wal", "delete"}
+    engine.dispose()
