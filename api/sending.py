@@ -44,7 +44,7 @@ class Outflow:
             while piece:
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
                 if departure.done():
-                    return
+                    return departure.result()
                 # A server waits before it takes a piece until it is rid of the one before.
                 self.sent = offered
                 offered += len(piece)

@@ -5,14 +5,16 @@ in `domain.downloads`.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
+from api.credentials import bearer_token
 from api.logs import get_logger
 from api.problems import problem, problem_response
 from api.ranges import (
@@ -31,10 +33,12 @@ from api.ranges import (
 )
 from api.recorder import DownloadRecorder
 from api.sending import Outflow
+from api.together import Together
 from db.engine import Database, Rows
-from domain.downloads import Disposition, Download, SignedDownload, open_file, open_link
-from domain.errors import BadCredential, InvalidInput, Refusal, Unavailable
+from domain.downloads import Disposition, Download, SignedDownload, Wanted, open_all, wanted_by
+from domain.errors import BadCredential, InvalidInput, NotFound, NotSignedIn, Refusal, Unavailable
 from domain.events import RequestFacts
+from domain.files import NO_SUCH_FILE
 from domain.media import inline_allowed, safe_media_type
 from domain.ports import Ports
 from domain.viewer import Viewer
@@ -68,15 +72,18 @@ class Opened:
     disposition: Disposition
 
 
-@dataclass(frozen=True, slots=True)
 class Transfers:
     """The ASGI application behind both routes."""
 
-    db: Database
-    store: BlobStore
-    ports: Ports
-    recorder: DownloadRecorder
-    authenticate: Authenticate
+    def __init__(
+        self, db: Database, store: BlobStore, ports: Ports, recorder: DownloadRecorder, authenticate: Authenticate
+    ) -> None:
+        self._db = db
+        self._store = store
+        self._ports = ports
+        self._recorder = recorder
+        self._authenticate = authenticate
+        self._openings = Together(self._load)
 
     def routes(self) -> list[BaseRoute]:
         """Where it is found. Methods are judged here, so that a wrong one is answered like every other problem."""
@@ -101,7 +108,7 @@ class Transfers:
         opened = await self._open(scope)
         content = _content(opened.download)
         wants_bytes = scope["method"] == "GET"
-        decision = decide(_conditions(scope), content, wants_bytes=wants_bytes, now=self.ports.clock.now())
+        decision = decide(_conditions(scope), content, wants_bytes=wants_bytes, now=self._ports.clock.now())
         if decision.status in {PRECONDITION_FAILED, RANGE_NOT_SATISFIABLE}:
             await self._decline(decision, content, scope, receive, send)
         elif decision.status == NOT_MODIFIED or not wants_bytes:
@@ -114,18 +121,30 @@ class Transfers:
         values = _query(scope["query_string"])
         if "signature" in values:
             link = _signed(scope["path_params"], values)
-            async with self.db.reading() as rows:
-                return Opened(await open_link(rows, self.ports, link), link.disposition)
-        version_id = scope["path_params"].get("version_id")
-        async with self.db.reading() as rows:
-            viewer = await self.authenticate(rows, Headers(scope=scope))
-            download = await open_file(
-                rows,
-                viewer,
-                decode(Prefix.FILE, scope["path_params"]["file_id"]),
-                None if version_id is None else decode(Prefix.VERSION, version_id),
-            )
-        return Opened(download, _disposition(values.get("disposition", Disposition.ATTACHMENT)))
+            download = await self._openings.ask(wanted_by(self._ports, link))
+            if download is None:
+                raise NotFound(message=NO_SUCH_FILE)
+            return Opened(download, link.disposition)
+        disposition = _disposition(values.get("disposition", Disposition.ATTACHMENT))
+        return Opened(await self._open_for_viewer(scope), disposition)
+
+    async def _open_for_viewer(self, scope: Scope) -> Download:
+        """Opened with one select, which finds nothing for a user who is disabled; only then is asked who it is."""
+        headers = Headers(scope=scope)
+        token = bearer_token(headers)
+        if token is None:
+            raise NotSignedIn
+        user_id = self._ports.tokens.verify(token, self._ports.clock.now())
+        download = await self._openings.ask(_wanted(user_id, scope["path_params"]))
+        if download is None:
+            async with self._db.reading() as rows:
+                await self._authenticate(rows, headers)
+            raise NotFound(message=NO_SUCH_FILE)
+        return download
+
+    async def _load(self, wanted: Collection[Wanted]) -> dict[Wanted, Download]:
+        async with self._db.reading() as rows:
+            return await open_all(rows, wanted)
 
     async def _decline(self, decision: Decision, content: Content, scope: Scope, receive: Receive, send: Send) -> None:
         if decision.status == RANGE_NOT_SATISFIABLE:
@@ -140,14 +159,14 @@ class Transfers:
 
     async def _transfer(self, opened: Opened, decision: Decision, scope: Scope, receive: Receive, send: Send) -> None:
         download, length = opened.download, decision.end - decision.start
-        pieces = self.store.read(download.blob_key, decision.start, decision.end)
+        pieces = self._store.read(download.blob_key, decision.start, decision.end)
         first = await self._first(pieces, scope)
-        trail = self.recorder.begin(download, _facts(scope), is_range=decision.status == PARTIAL_CONTENT)
+        trail = self._recorder.begin(download, _facts(scope), is_range=decision.status == PARTIAL_CONTENT)
         outflow = Outflow(receive, send)
         try:
             await outflow.run(_head(opened, _content(download), decision), first, pieces, length)
         finally:
-            self.recorder.end(trail, outflow.sent)
+            self._recorder.end(trail, outflow.sent)
 
     async def _first(self, pieces: AsyncIterator[bytes], scope: Scope) -> bytes:
         try:
@@ -186,6 +205,11 @@ def _disposition(text: str) -> Disposition:
         return Disposition(text)
     except ValueError as error:
         raise InvalidInput(message="The disposition is `attachment` or `inline`.", path=("disposition",)) from error
+
+
+def _wanted(user_id: UUID, path: dict[str, str]) -> Wanted:
+    version_id = decode(Prefix.VERSION, path["version_id"]) if "version_id" in path else None
+    return Wanted(user_id, decode(Prefix.FILE, path["file_id"]), version_id)
 
 
 def _signed(path: dict[str, str], values: dict[str, str]) -> SignedDownload:

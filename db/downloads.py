@@ -1,4 +1,4 @@
-"""The select that opens a file's bytes for a user, and the sizes of download events that grow."""
+"""The selects that open the bytes of files for users, and the sizes of download events that grow."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,8 +13,9 @@ from db.models import Blob, Event, File, FileStatus, Member, User, Version
 
 
 class ContentRow(NamedTuple):
-    """One content of a file, with where its bytes lie."""
+    """One content of a file that a user may read, with where its bytes lie."""
 
+    user_id: UUID
     file_id: UUID
     workspace_id: UUID
     name: str
@@ -30,6 +31,7 @@ class ContentRow(NamedTuple):
 def _readable() -> Selection:
     return (
         select(
+            col(Member.user_id),
             col(File.id),
             col(File.workspace_id),
             col(File.name),
@@ -46,8 +48,7 @@ def _readable() -> Selection:
         .join(Version, col(Version.file_id) == col(File.id))
         .join(Blob, col(Blob.key) == col(Version.blob_key))
         .where(
-            col(File.id) == bindparam("file_id"),
-            col(Member.user_id) == bindparam("user_id"),
+            col(Member.user_id).in_(bindparam("user_ids", expanding=True)),
             col(User.disabled_at).is_(None),
             col(File.status) == FileStatus.READY,
             col(Blob.deleted_at).is_(None),
@@ -55,19 +56,23 @@ def _readable() -> Selection:
     )
 
 
-# Built once: composing this statement costs more than the database takes to answer it.
-_CURRENT = _readable().where(col(Version.id) == col(File.version_id))
-_PINNED = _readable().where(col(Version.id) == bindparam("version_id"))
+# Built once: composing these costs more than the database takes to answer them.
+_CURRENT = _readable().where(
+    col(File.id).in_(bindparam("file_ids", expanding=True)), col(Version.id) == col(File.version_id)
+)
+_NAMED = _readable().where(col(Version.id).in_(bindparam("version_ids", expanding=True)))
 
 
-async def readable(rows: Rows, user_id: UUID, file_id: UUID, version_id: UUID | None) -> ContentRow | None:
-    """A content that this user, who is not disabled, may read; the current one unless a version is named."""
-    parameters = {"file_id": file_id, "user_id": user_id}
-    if version_id is None:
-        row = await rows.first(_CURRENT, parameters)
-    else:
-        row = await rows.first(_PINNED, {**parameters, "version_id": version_id})
-    return row and ContentRow._make(row)
+async def current_contents(rows: Rows, user_ids: Sequence[UUID], file_ids: Sequence[UUID]) -> list[ContentRow]:
+    """The current contents of these files, once for each of these users who is not disabled and may read them."""
+    found = await rows.all(_CURRENT, {"user_ids": user_ids, "file_ids": file_ids})
+    return [ContentRow._make(row) for row in found]
+
+
+async def named_contents(rows: Rows, user_ids: Sequence[UUID], version_ids: Sequence[UUID]) -> list[ContentRow]:
+    """These versions, once for each of these users who is not disabled and may read them."""
+    found = await rows.all(_NAMED, {"user_ids": user_ids, "version_ids": version_ids})
+    return [ContentRow._make(row) for row in found]
 
 
 async def sizes_of(rows: Rows, event_ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -1,18 +1,18 @@
 """Downloads: a file's bytes opened for a viewer or a signed link, and the record of what was sent."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from db import downloads
 from db.downloads import ContentRow
 from db.engine import Rows, Transaction
 from db.models import Event
-from domain.errors import BadCredential, ExpiredCredential, InvalidInput, NotFound
+from domain.errors import BadCredential, ExpiredCredential, InvalidInput
 from domain.events import EventKind, RequestFacts, Subject, event
-from domain.files import NO_SUCH_FILE
 from domain.ports import Ports
 from domain.viewer import Viewer
 
@@ -25,6 +25,14 @@ class Disposition(StrEnum):
 
     ATTACHMENT = "attachment"
     INLINE = "inline"
+
+
+class Wanted(NamedTuple):
+    """A file's current content, or a version of it, and the user who wants it."""
+
+    user_id: UUID
+    file_id: UUID
+    version_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +99,35 @@ class DownloadRecord:
     may_exist: bool
 
 
-async def open_file(rows: Rows, viewer: Viewer, file_id: UUID, version_id: UUID | None) -> Download:
-    """Open a file's current content, or the version named.
+async def open_all(rows: Rows, wanted: Collection[Wanted]) -> dict[Wanted, Download]:
+    """Open contents for the users who want them, with one select however many.
 
-    Raises NotSignedIn, and NotFound alike for what is absent, not ready and not the viewer's to see.
+    What is missing from the answer is absent, not ready, or not that user's to see, and no difference is made: the
+    right, and that the user is not disabled, are part of the select.
     """
-    user_id = viewer.required()
-    content = await downloads.readable(rows, user_id, file_id, version_id)
-    if content is None:
-        raise NotFound(message=NO_SUCH_FILE)
-    return _download(user_id, content, is_pinned=version_id is not None)
+    named = [want for want in wanted if want.version_id]
+    current = [want for want in wanted if not want.version_id]
+    opened: dict[Wanted, Download] = {}
+    if current:
+        contents = await downloads.current_contents(rows, _users(current), _distinct(want.file_id for want in current))
+        opened |= {Wanted(row.user_id, row.file_id, None): _download(row, is_pinned=False) for row in contents}
+    if named:
+        versions = _distinct(want.version_id for want in named if want.version_id)
+        contents = await downloads.named_contents(rows, _users(named), versions)
+        opened |= {Wanted(row.user_id, row.file_id, row.version_id): _download(row, is_pinned=True) for row in contents}
+    return opened
 
 
-async def open_link(rows: Rows, ports: Ports, link: SignedDownload) -> Download:
-    """Open what a signed URL names, by the right that its signer has now.
+def wanted_by(ports: Ports, link: SignedDownload) -> Wanted:
+    """What a signed URL asks for, in its signer's name: it opens only while the signer has the right.
 
-    Raises BadCredential and ExpiredCredential, and NotFound once the signer has lost the right or is disabled.
+    Raises BadCredential and ExpiredCredential.
     """
     if not ports.signer.verify(link.signature, *link.parts):
         raise BadCredential(message="The link is not valid.")
     if ports.clock.now().timestamp() >= link.expires:
         raise ExpiredCredential(message="The link has expired.")
-    return await open_file(rows, Viewer(link.signer_id), link.file_id, link.version_id)
+    return Wanted(link.signer_id, link.file_id, link.version_id)
 
 
 def sign_download(ports: Ports, viewer: Viewer, terms: LinkTerms) -> str:
@@ -170,9 +185,17 @@ def _parts(file_id: UUID, version_id: UUID, disposition: Disposition, expires: i
     return _PURPOSE, file_id.hex, version_id.hex, disposition, str(expires), signer_id.hex
 
 
-def _download(user_id: UUID, content: ContentRow, *, is_pinned: bool) -> Download:
+def _users(wanted: Iterable[Wanted]) -> list[UUID]:
+    return _distinct(want.user_id for want in wanted)
+
+
+def _distinct(ids: Iterable[UUID]) -> list[UUID]:
+    return list(dict.fromkeys(ids))
+
+
+def _download(content: ContentRow, *, is_pinned: bool) -> Download:
     return Download(
-        user_id=user_id,
+        user_id=content.user_id,
         file_id=content.file_id,
         version_id=content.version_id,
         workspace_id=content.workspace_id,

@@ -20,12 +20,13 @@ from domain.downloads import (
     DownloadRecord,
     LinkTerms,
     SignedDownload,
-    open_file,
-    open_link,
+    Wanted,
+    open_all,
     record_downloads,
     sign_download,
+    wanted_by,
 )
-from domain.errors import BadCredential, ExpiredCredential, InvalidInput, NotFound, NotSignedIn
+from domain.errors import BadCredential, ExpiredCredential, InvalidInput, NotSignedIn
 from domain.events import RequestFacts
 from domain.ports import Ports
 from domain.viewer import NOBODY, Viewer
@@ -46,13 +47,22 @@ class World:
     file_id: UUID
     version_id: UUID
 
-    async def open(self, user_id: UUID, version_id: UUID | None = None) -> Download:
+    async def find(self, *wanted: Wanted) -> dict[Wanted, Download]:
         async with self.db.reading() as rows:
-            return await open_file(rows, Viewer(user_id), self.file_id, version_id)
+            return await open_all(rows, wanted)
 
-    async def follow(self, link: SignedDownload) -> Download:
-        async with self.db.reading() as rows:
-            return await open_link(rows, self.ports, link)
+    async def open(self, user_id: UUID, version_id: UUID | None = None) -> Download | None:
+        want = Wanted(user_id, self.file_id, version_id)
+        return (await self.find(want)).get(want)
+
+    async def opened(self, user_id: UUID, version_id: UUID | None = None) -> Download:
+        download = await self.open(user_id, version_id)
+        assert download is not None
+        return download
+
+    async def follow(self, link: SignedDownload) -> Download | None:
+        want = wanted_by(self.ports, link)
+        return (await self.find(want)).get(want)
 
     def url(self, expires_in_seconds: int = 300, disposition: Disposition = Disposition.ATTACHMENT) -> str:
         terms = LinkTerms(self.file_id, self.version_id, disposition, expires_in_seconds)
@@ -80,7 +90,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 async def test_an_owner_opens_the_current_content(world: World) -> None:
-    assert await world.open(world.owner.id) == Download(
+    assert await world.opened(world.owner.id) == Download(
         user_id=world.owner.id,
         file_id=world.file_id,
         version_id=world.version_id,
@@ -99,69 +109,81 @@ async def test_an_owner_opens_the_current_content(world: World) -> None:
 async def test_members_of_every_role_may_read(world: World) -> None:
     await add_member(world.db, world.owner.workspace_id, world.stranger.id)
 
-    assert (await world.open(world.stranger.id)).user_id == world.stranger.id
+    assert (await world.opened(world.stranger.id)).user_id == world.stranger.id
 
 
 async def test_a_version_that_is_not_current_is_opened_by_its_id(world: World) -> None:
     other = await add_version(world.db, world.file_id, 2, Bytes(b"hello again", "k2"))
 
-    opened = await world.open(world.owner.id, other)
+    opened = await world.opened(world.owner.id, other)
 
     assert (opened.blob_key, opened.size, opened.number, opened.is_pinned) == ("k2", 11, 2, True)
-    assert (await world.open(world.owner.id)).blob_key == "k1"
+    assert (await world.opened(world.owner.id)).blob_key == "k1"
 
 
-async def test_absent_and_foreign_files_are_refused_alike(world: World) -> None:
-    with pytest.raises(NotFound) as foreign:
-        await world.open(world.stranger.id)
-    with pytest.raises(NotFound) as absent:
-        await replace(world, file_id=uuid7()).open(world.owner.id)
-
-    assert (foreign.value.message, foreign.value.path) == (absent.value.message, absent.value.path)
+async def test_what_is_foreign_is_as_absent_as_what_is_not_there(world: World) -> None:
+    assert await world.open(world.stranger.id) is None
+    assert await replace(world, file_id=uuid7()).open(world.owner.id) is None
+    assert await world.open(uuid7()) is None
 
 
 async def test_a_version_of_another_file_is_not_found(world: World) -> None:
     _, other = await add_file(world.db, world.owner, Bytes(b"other", "k2"))
 
-    with pytest.raises(NotFound):
-        await world.open(world.owner.id, other)
+    assert await world.open(world.owner.id, other) is None
 
 
-async def test_nobody_is_asked_to_sign_in(world: World) -> None:
-    async with world.db.reading() as rows:
-        with pytest.raises(NotSignedIn):
-            await open_file(rows, NOBODY, world.file_id, None)
+async def test_many_want_many_and_each_gets_only_what_is_theirs(world: World) -> None:
+    foreign_id, foreign_version = await add_file(world.db, world.stranger, Bytes(b"theirs", "k2"))
+    mine, theirs = Wanted(world.owner.id, world.file_id, None), Wanted(world.stranger.id, foreign_id, None)
+    mine_named, theirs_named = mine._replace(version_id=world.version_id), theirs._replace(version_id=foreign_version)
+    crossed = [
+        Wanted(world.owner.id, foreign_id, None),
+        Wanted(world.stranger.id, world.file_id, None),
+        Wanted(world.owner.id, foreign_id, foreign_version),
+        Wanted(world.owner.id, world.file_id, foreign_version),
+        Wanted(world.stranger.id, foreign_id, world.version_id),
+    ]
+
+    opened = await world.find(mine, theirs, mine_named, theirs_named, *crossed)
+
+    assert {want: download.blob_key for want, download in opened.items() if want not in crossed} == {
+        mine: "k1",
+        mine_named: "k1",
+        theirs: "k2",
+        theirs_named: "k2",
+    }
+    assert not set(crossed) & set(opened)
+    assert all((want.user_id, want.file_id) == (found.user_id, found.file_id) for want, found in opened.items())
+    assert not await world.find()
 
 
 @pytest.mark.parametrize("status", [FileStatus.QUARANTINED, FileStatus.REJECTED])
 async def test_only_ready_files_are_opened(world: World, status: FileStatus) -> None:
     file_id, _ = await add_file(world.db, world.owner, Bytes(b"bad", "k2", status=status))
 
-    with pytest.raises(NotFound):
-        await replace(world, file_id=file_id).open(world.owner.id)
+    assert await replace(world, file_id=file_id).open(world.owner.id) is None
 
 
 async def test_bytes_that_are_being_removed_are_not_found(world: World) -> None:
     async with world.db.transaction() as tx:
         await tx.execute(update(Blob).values(deleted_at=NOW))
 
-    with pytest.raises(NotFound):
-        await world.open(world.owner.id)
+    assert await world.open(world.owner.id) is None
 
 
 async def test_a_disabled_user_opens_nothing(world: World) -> None:
     async with world.db.transaction() as tx:
         await tx.execute(update(User).where(col(User.id) == world.owner.id).values(disabled_at=NOW))
 
-    with pytest.raises(NotFound):
-        await world.open(world.owner.id)
-    with pytest.raises(NotFound):
-        await world.follow(world.link())
+    assert await world.open(world.owner.id) is None
+    assert await world.follow(world.link()) is None
 
 
 async def test_a_link_opens_its_version_for_its_signer(world: World) -> None:
     opened = await world.follow(world.link())
 
+    assert opened is not None
     assert (opened.user_id, opened.version_id, opened.is_pinned) == (world.owner.id, world.version_id, True)
 
 
@@ -218,8 +240,12 @@ async def test_a_link_stops_working_when_its_signer_loses_the_right(world: World
     async with world.db.transaction() as tx:
         await tx.execute(delete(Member).where(col(Member.user_id) == world.owner.id))
 
-    with pytest.raises(NotFound):
-        await world.follow(link)
+    assert await world.follow(link) is None
+
+
+async def test_nobody_signs_nothing(world: World) -> None:
+    with pytest.raises(NotSignedIn):
+        sign_download(world.ports, NOBODY, LinkTerms(world.file_id, world.version_id, Disposition.INLINE, 60))
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 7 * 24 * 3600 + 1, 2**63])
@@ -242,7 +268,7 @@ async def events(world: World) -> Sequence[Row[Any]]:
 
 
 async def test_downloads_become_events_with_the_bytes_really_sent(world: World) -> None:
-    download = await world.open(world.owner.id)
+    download = await world.opened(world.owner.id)
     ids = [uuid7(), uuid7()]
     async with world.db.transaction() as tx:
         await record_downloads(tx, [record(download, ids[0], 5), record(download, ids[1], 3)])
@@ -256,7 +282,7 @@ async def test_downloads_become_events_with_the_bytes_really_sent(world: World) 
 
 
 async def test_what_may_have_been_written_is_written_once_and_grows(world: World) -> None:
-    download = await world.open(world.owner.id)
+    download = await world.opened(world.owner.id)
     ids = [uuid7() for _ in range(4)]
     async with world.db.transaction() as tx:
         await record_downloads(tx, [record(download, event_id, 1) for event_id in ids[:3]])
@@ -280,5 +306,5 @@ async def test_a_second_content_keeps_its_own_time(world: World) -> None:
     async with world.db.transaction() as tx:
         await tx.execute(update(Version).where(col(Version.id) == world.version_id).values(number=3))
 
-    assert (await world.open(world.owner.id, other)).modified_at == later
-    assert (await world.open(world.owner.id)).number == 3
+    assert (await world.opened(world.owner.id, other)).modified_at == later
+    assert (await world.opened(world.owner.id)).number == 3

@@ -1,0 +1,65 @@
+"""Questions of many requests, asked of the database together.
+
+A statement costs far more than a row of its answer. While one is on its way the next questions gather, and go with the
+one after it; a question that comes alone does not wait.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextvars import Context
+from itertools import islice
+from typing import Generic, TypeVar
+
+AT_ONCE = 2
+MAXIMUM_TOGETHER = 64
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
+class Together(Generic[Question, Answer]):
+    """Asks `load` for many at once; what its answer lacks is None. Nothing is kept: each question is asked anew."""
+
+    def __init__(
+        self,
+        load: Callable[[Collection[Question]], Awaitable[Mapping[Question, Answer]]],
+        *,
+        at_once: int = AT_ONCE,
+        maximum_together: int = MAXIMUM_TOGETHER,
+    ) -> None:
+        self._load = load
+        self._at_once = at_once
+        self._maximum_together = maximum_together
+        self._waiting: dict[asyncio.Future[Answer | None], Question] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(self, question: Question) -> Answer | None:
+        """The answer as of now, or later; never from before the question. Raises what `load` raises."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer | None] = loop.create_future()
+        self._waiting[future] = question
+        if len(self._tasks) < self._at_once:
+            # A context of its own: what goes wrong for all of them is not one request's.
+            task = loop.create_task(self._answer_all(), context=Context())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        try:
+            return await future
+        finally:
+            self._waiting.pop(future, None)
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            asked = dict(islice(self._waiting.items(), self._maximum_together))
+            for future in asked:
+                del self._waiting[future]
+            try:
+                answers = await self._load(set(asked.values()))
+            except Exception as fault:  # noqa: BLE001 - it is raised where the questions were asked
+                for future in asked:
+                    if not future.done():
+                        future.set_exception(fault)
+            else:
+                for future, question in asked.items():
+                    if not future.done():
+                        future.set_result(answers.get(question))
