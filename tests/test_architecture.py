@@ -37,7 +37,7 @@ DOORWAYS = {
     "graphql": ["schema/*", "api/*"],
     "jwt": ["domain/tokens.py"],
     "magic": ["domain/detection.py"],
-    "orjson": ["api/*"],
+    "orjson": ["api/*", "schema/*"],
     "passlib": ["domain/passwords.py"],
     "pydantic": ["api/settings.py", "api/variables.py"],
     "pydantic_core": ["api/variables.py"],
@@ -48,11 +48,12 @@ DOORWAYS = {
     "sqlalchemy": ["db/*"],
     "sqlmodel": ["db/*"],
     "starlette": ["api/*"],
-    "strawberry": ["schema/*", "api/*"],
+    "strawberry": ["schema/*"],
     "structlog": ["api/logs.py"],
     "typer": ["api/commands.py"],
     "uuid_utils": ["db/*", "domain/*", "api/*"],
-    "uvicorn": ["api/commands.py", "api/serving.py"],
+    "uvicorn": ["api/serving.py", "api/heads.py"],
+    "zlib_ng": ["storage/digest.py"],
     "zxcvbn": ["domain/passwords.py"],
 }
 
