@@ -9,8 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from httpx2 import AsyncClient
 from playwright.async_api import Page, Response, async_playwright, expect
 
+from tests.live import Live
 from tests.machine import absent, program
 
 DIST = Path(__file__).parents[2] / "web" / "dist"
@@ -58,8 +60,8 @@ class Visit:
     async def shown(self, answer: Response) -> Any:
         """The answer's data, once it is in the response editor."""
         body = await answer.json()
+        assert "errors" not in body, body["errors"]
         await expect(self.page.locator(".graphiql-response .view-lines")).to_contain_text('"data"')
-        assert "errors" not in body
         return body["data"]
 
     async def paste(self, editor: str, text: str) -> None:
@@ -75,7 +77,7 @@ def is_answer(response: Response) -> bool:
 
 
 @pytest.fixture
-async def visit(live: Any) -> AsyncIterator[Visit]:
+async def visit(served: Live) -> AsyncIterator[Visit]:
     chromium = program("chromium", "chromium", "chromium-browser", "google-chrome")
     if not (DIST / "index.html").exists():
         absent("node", "GraphiQL is not built: run npm ci && npm run build in web")
@@ -85,36 +87,45 @@ async def visit(live: Any) -> AsyncIterator[Visit]:
         await context.grant_permissions(["clipboard-read", "clipboard-write"])
         visit = Visit(await context.new_page())
         visit.watch()
-        await visit.page.goto(f"{live.url}/graphql")
+        await visit.page.goto(f"{served.url}/graphql")
         await expect(visit.page.locator(".graphiql-query-editor .view-lines")).to_contain_text("Welcome to Cairn")
         yield visit
         await browser.close()
-    assert visit.hosts == {urlsplit(live.url).netloc}, "the page asked another host"
+    assert visit.hosts == {urlsplit(served.url).netloc}, "the page asked another host"
     assert visit.complaints == []
 
 
-async def sign_up(visit: Visit) -> str:
-    """Run the welcome document's first operation, and put the token that it gives into the headers."""
-    token: str = (await visit.run("SignUp"))["signup"]["accessToken"]
+async def use(visit: Visit, token: str) -> None:
+    """Put a token into the headers."""
     await visit.paste(".graphiql-editor-tool", f'{{"Authorization": "Bearer {token}"}}')
+
+
+async def sign_up(served: Live, username: str) -> str:
+    """The token of a new account, made without the browser."""
+    document = "mutation ($input: SignupInput!) { signup(input: $input) { accessToken } }"
+    account = {"username": username, "email": f"{username}@example.org", "password": "make up a long sentence"}
+    body = {"query": document, "variables": {"input": account}}
+    async with AsyncClient() as client:
+        answer = await client.post(f"{served.url}/graphql", json=body)
+    token: str = answer.json()["data"]["signup"]["accessToken"]
     return token
 
 
 async def test_a_stranger_signs_up_uploads_a_file_and_finds_it_again(visit: Visit, tmp_path: Path) -> None:
-    photo = tmp_path / "letter.txt"
-    photo.write_text("words, and more of them\n" * 100_000)
+    letter = tmp_path / "letter.txt"
+    letter.write_text("words, and more of them\n" * 100_000)
     assert await visit.run("Viewer") == {"viewer": None}
-    await sign_up(visit)
+    await use(visit, (await visit.run("SignUp"))["signup"]["accessToken"])
     assert (await visit.run("Viewer"))["viewer"]["username"] == "ada"
     await visit.page.get_by_role("button", name="Show Upload").click()
-    await visit.page.get_by_label("Files").set_input_files(photo)
+    await visit.page.get_by_label("Files").set_input_files(letter)
     uploaded = (await visit.press("Send with UploadFile"))["uploadFile"]
     assert uploaded["problems"] == []
     assert uploaded["file"]["name"] == "letter.txt"
-    assert uploaded["file"]["digest"] == sha256(photo.read_bytes()).hexdigest()
+    assert uploaded["file"]["digest"] == sha256(letter.read_bytes()).hexdigest()
     listed = (await visit.run("Files"))["files"]
     assert [edge["node"]["id"] for edge in listed["edges"]] == [uploaded["file"]["id"]]
-    assert await fetched(visit, uploaded["file"]["downloadUrl"]) == photo.read_bytes()
+    assert await fetched(visit, uploaded["file"]["downloadUrl"]) == letter.read_bytes()
 
 
 async def fetched(visit: Visit, url: str) -> bytes:
@@ -124,11 +135,13 @@ async def fetched(visit: Visit, url: str) -> bytes:
     return await answer.body()
 
 
-async def test_several_files_are_sent_with_an_operation_that_the_panel_adds(visit: Visit, tmp_path: Path) -> None:
+async def test_several_files_are_sent_with_an_operation_that_the_panel_adds(
+    served: Live, visit: Visit, tmp_path: Path
+) -> None:
     paths = [tmp_path / "one.txt", tmp_path / "two.txt"]
     for path in paths:
         path.write_text(f"this is {path.name}\n")
-    await sign_up(visit)
+    await use(visit, await sign_up(served, "several"))
     await visit.page.get_by_role("button", name="Show Upload").click()
     await visit.page.get_by_label("Files").set_input_files(paths)
     await visit.page.get_by_role("button", name="Add an operation that takes these files").click()
@@ -145,8 +158,9 @@ async def test_every_panel_opens(visit: Visit) -> None:
     await expect(visit.page.get_by_role("dialog")).to_be_visible()
 
 
-async def test_what_was_typed_is_forgotten_with_the_tab_and_the_token_at_once(visit: Visit) -> None:
-    token = await sign_up(visit)
+async def test_what_was_typed_is_forgotten_with_the_tab_and_the_token_at_once(served: Live, visit: Visit) -> None:
+    token = await sign_up(served, "forgotten")
+    await use(visit, token)
     await visit.run("Viewer")
     stored = await visit.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
     assert stored.startswith("[{},")
