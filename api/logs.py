@@ -23,7 +23,7 @@ QUIET = ("uvicorn", "asyncio")
 
 def get_logger(name: str) -> FilteringBoundLogger:
     """A logger whose lines carry this name, usually the module's."""
-    return cast("FilteringBoundLogger", structlog.get_logger(logger=name))
+    return cast("FilteringBoundLogger", structlog.get_logger(name))
 
 
 def choose_format(wanted: Literal["auto", "console", "json"]) -> Literal["console", "json"]:
@@ -39,7 +39,7 @@ def configure_logs(level: str, style: Literal["console", "json"]) -> None:
     structlog.configure(
         processors=_processors(style, is_terminal=sys.stdout.isatty()),
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: _Lines(sys.stdout.buffer),
+        logger_factory=lambda name="": _Lines(sys.stdout.buffer, name),
         cache_logger_on_first_use=True,
     )
     logging.captureWarnings(capture=True)
@@ -53,7 +53,7 @@ def configure_logs(level: str, style: Literal["console", "json"]) -> None:
 
 
 def _processors(style: Literal["console", "json"], *, is_terminal: bool) -> list[Processor]:
-    before: list[Processor] = [structlog.processors.add_log_level, _with_request_id, _without_secrets]
+    before: list[Processor] = [structlog.processors.add_log_level, _with_origin, _without_secrets]
     if style == "json":
         return [
             *before,
@@ -70,7 +70,8 @@ def _processors(style: Literal["console", "json"], *, is_terminal: bool) -> list
     ]
 
 
-def _with_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _with_origin(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event.setdefault("logger", logger.name)
     identifier = request_id.get()
     if identifier is not None:
         event.setdefault("request_id", identifier)
@@ -102,8 +103,9 @@ def _serialised(event: Mapping[str, Any], default: Any = None) -> bytes:  # noqa
 class _Lines:
     """Writes lines; a reader that went away costs the line, never the request."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream = stream
+        self.name = name
 
     def msg(self, line: bytes | str) -> None:
         data = line if isinstance(line, bytes) else line.encode(errors="backslashreplace")
