@@ -1,78 +1,121 @@
-"""A store on a disk (provisional)."""
+"""A blob store in one folder of a disk, safe for several processes at once.
+
+Made of `layout` (places, and what makes them last), `leases`, `room`, and one object per blob on its way in
+(`writers`, `drafts`) or out (`readers`).
+"""
 
 import asyncio
-import hashlib
+import logging
 import os
-import time
-import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
+from weakref import WeakSet
 
-from storage.store import BlobMissing, Stored
+import aiofiles
+import aiofiles.os
 
+from storage.drafts import Draft
+from storage.faults import translated
+from storage.layout import Layout, Sync, private
+from storage.leases import Leases
+from storage.readers import pieces_of
+from storage.room import Room
+from storage.store import StoreError
+from storage.threads import Threads
+from storage.writers import DiskWriter
 
-class DiskWriter:
-    """Provisional."""
+# Enough to let the disk take several syncs as one; sums of large pieces keep no more than the cores busy anyway.
+_THREADS = 8
+_PROBE = b"Whoever reads this found a probe of the disk that was cut short.\n"
 
-    def __init__(self, store: "DiskStore", key: str) -> None:
-        self._store, self._key, self.size = store, key, 0
-        self._hash, self._crc = hashlib.sha256(), 0
-        (store.folder / "leases" / key).touch()
-        self._file = (store.folder / "incoming" / key).open("wb")
-
-    async def write(self, data: bytes) -> None:
-        self.size += len(data)
-        self._hash.update(data)
-        self._crc = zlib.crc32(data, self._crc)
-        await asyncio.to_thread(self._file.write, data)
-
-    async def finish(self) -> Stored:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        (self._store.folder / "incoming" / self._key).rename(self._store.folder / "blobs" / self._key)
-        return Stored(self._key, self.size, self._hash.hexdigest(), self._crc)
-
-    async def abandon(self) -> None:
-        self._file.close()
-        await self._store.delete(self._key)
+_log = logging.getLogger(__name__)
 
 
 class DiskStore:
-    """Provisional."""
+    """Blobs below `folder`, which this store makes and owns three folders of.
+
+    Receiving stops with StoreFull when fewer than `floor_bytes` are free on the disk. A lease that was not renewed for
+    `lease_seconds` is expired. `sync` makes bytes and folders survive power loss.
+    """
 
     name = "disk"
 
-    def __init__(self, folder: Path, *, floor_bytes: int, lease_seconds: float) -> None:
-        self.folder, self._lease_seconds = folder, lease_seconds
+    def __init__(self, folder: Path, *, floor_bytes: int, lease_seconds: float, sync: Sync = os.fsync) -> None:
+        self._layout = Layout(folder, sync)
+        self._leases = Leases(self._layout.leases, lease_seconds)
+        self._room = Room(folder, floor_bytes)
+        self._threads = Threads(_THREADS)
+        self._crowd: WeakSet[DiskWriter] = WeakSet()
+        self._renewal: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        for name in ("incoming", "blobs", "leases"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        """Make the folders, remove nothing, and begin to renew leases. Raises StoreError."""
+        await self._threads.run(self._layout.open)
+        self._renewal = asyncio.create_task(self._renew_again_and_again())
 
     async def close(self) -> None:
-        pass
+        """Let jobs in flight come to their end. Leases are left to run out."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait({self._renewal})
+        self._threads.close()
 
     async def create(self, key: str) -> DiskWriter:
-        return DiskWriter(self, key)
+        """Begin a blob under a fresh key. Raises StoreFull when the floor is reached, and ValueError for no key.
+
+        Nothing lies on the disk before the first 64 KiB to 1 MiB have come: a key in use is refused then, not here.
+        """
+        self._layout.blob(key)
+        if self._room.is_known:
+            self._room.require()
+        else:
+            await self._threads.run(self._room.require)
+        draft = Draft(key, self._layout, self._leases, self._room)
+        return DiskWriter(key, draft, self._threads, self._leases, self._crowd)
 
     async def release(self, key: str) -> None:
-        (self.folder / "leases" / key).unlink(missing_ok=True)
+        """End the lease of a finished blob. Idempotent. Raises StoreError."""
+        self._layout.blob(key)
+        self._leases.forget(key)
+        await self._threads.run(self._leases.end, key)
 
-    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        try:
-            data = await asyncio.to_thread((self.folder / "blobs" / key).read_bytes)
-        except FileNotFoundError as error:
-            raise BlobMissing(key) from error
-        yield data[start:end]
+    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Bytes `start` up to, not including, `end` (None: all), in pieces of at most 1 MiB; see BlobStore."""
+        return pieces_of(self._threads, self._layout.blob(key), start, end)
 
     async def delete(self, key: str) -> None:
-        for name in ("incoming", "blobs", "leases"):
-            (self.folder / name / key).unlink(missing_ok=True)
+        """Remove the bytes, finished or not, then the lease. Idempotent. Raises StoreError."""
+        self._layout.blob(key)
+        self._leases.forget(key)
+        await self._threads.run(self._remove, key)
 
     async def expired_leases(self) -> list[str]:
-        now = time.time()
-        return [p.name for p in (self.folder / "leases").iterdir() if now - p.stat().st_mtime > self._lease_seconds]
+        """Keys whose lease was not renewed in time, by whatever process held it. Raises StoreError."""
+        return await self._threads.run(self._leases.expired, self._leases.held())
 
     async def check(self) -> None:
-        pass
+        """Write, sync and remove a small file, and see that the floor is free. Raises StoreFull or StoreError."""
+        await self._threads.run(self._room.measure)
+        self._room.require()
+        # One name for all: a probe that was cut short is overwritten by the next one rather than left for good.
+        path, executor = self._layout.folder / "probe", self._threads.executor
+        with translated():
+            async with aiofiles.open(path, "wb", opener=private, executor=executor) as probe:
+                await probe.write(_PROBE)
+                await probe.flush()
+                await self._threads.run(self._layout.sync, probe.fileno())
+            with suppress(FileNotFoundError):
+                await aiofiles.os.remove(path, executor=executor)
+
+    def _remove(self, key: str) -> None:
+        self._layout.remove(key)
+        self._leases.end(key)
+
+    async def _renew_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(self._leases.seconds / 4)
+            try:
+                await self._threads.run(self._leases.renew, self._leases.held())
+            except StoreError:
+                _log.exception("leases could not be renewed")

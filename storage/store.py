@@ -4,7 +4,7 @@ A store keeps bytes under random keys; it knows no user and no table. Bytes come
 `release`, `delete` or `abandon` the key counts as in flight, so that another process that cleans up leaves it alone.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +21,7 @@ class BlobMissing(StoreError):  # noqa: N818
     """Nothing lies under this key."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Stored:
     """What was counted while the bytes passed: size in bytes, SHA-256 in hex, CRC-32 as an unsigned integer."""
 
@@ -68,7 +68,7 @@ class BlobStore(Protocol):
         """End the lease of a finished blob: a committed row points at it now. Idempotent."""
         ...
 
-    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Bytes `start` up to, not including, `end` (None: all), in pieces of at most 1 MiB.
 
         Raises BlobMissing before the first piece, and StoreError when fewer bytes lie there than asked for.

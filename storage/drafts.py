@@ -1,0 +1,86 @@
+"""A blob while it is being received: the half of a writer that blocks."""
+
+import io
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from threading import Lock
+
+from storage.digest import Tally
+from storage.layout import Layout, private
+from storage.leases import Leases
+from storage.room import Room
+from storage.store import Stored, StoreError
+
+Pieces = Sequence[bytes | bytearray]
+
+
+class Draft:
+    """Bytes under one key that are not a blob yet. The disk is first touched when the first pieces come.
+
+    Methods raise OSError and StoreError, and wait for each other: what `discard` removes stays away.
+    """
+
+    def __init__(self, key: str, layout: Layout, leases: Leases, room: Room) -> None:
+        self._key = key
+        self._layout = layout
+        self._leases = leases
+        self._room = room
+        self._lock = Lock()
+        self._file: io.FileIO | None = None
+        self._tally = Tally()
+        self._is_discarded = False
+
+    def append(self, pieces: Pieces) -> None:
+        """Store and count the next bytes."""
+        with self._lock:
+            self._append(pieces)
+
+    def settle(self, pieces: Pieces) -> Stored:
+        """Store and count the last bytes, and make all of them durable and visible under the key."""
+        with self._lock:
+            file = self._append(pieces)
+            self._layout.sync(file.fileno())
+            file.close()
+            self._layout.settle(self._key)
+            return self._tally.stored(self._key)
+
+    def discard(self) -> None:
+        """Remove whatever was stored, then the lease."""
+        with self._lock:
+            self._is_discarded = True
+            if self._file is not None:
+                with suppress(OSError):
+                    self._file.close()
+                self._layout.remove(self._key)
+                self._leases.end(self._key)
+
+    def _append(self, pieces: Pieces) -> io.FileIO:
+        if self._is_discarded:
+            raise StoreError("the blob was abandoned")
+        self._room.require()
+        if self._file is None:
+            self._file = self._begin()
+        _write(self._file.fileno(), pieces)
+        for piece in pieces:
+            self._tally.add(piece)
+        return self._file
+
+    def _begin(self) -> io.FileIO:
+        self._leases.begin(self._key)
+        try:
+            if self._layout.blob(self._key).exists():
+                raise FileExistsError(f"there is a blob under {self._key}")
+            return io.FileIO(self._layout.incoming(self._key), "x", opener=private)
+        except OSError:
+            self._leases.end(self._key)
+            raise
+
+
+def _write(descriptor: int, pieces: Pieces) -> None:
+    written = os.writev(descriptor, pieces)
+    if written < sum(map(len, pieces)):
+        # The disk is about to be full, a limit is near, or a signal came in between: the next write tells.
+        rest = memoryview(b"".join(pieces))[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]

@@ -1,0 +1,70 @@
+"""Leases: empty files that say which keys are in flight, and whose age says whether anybody still cares.
+
+A lease is renewed for as long as something in this process refers to what holds it (a writer, then its `Stored`). So
+it outlasts slow senders and long requests, and runs out by itself when the process dies or forgets the key.
+"""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from storage.keys import is_key
+
+
+class Leases:
+    """The leases of one store, in one folder. `begin`, `renew`, `end` and `expired` block and raise OSError."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.seconds = seconds
+        self._folder = folder
+        self._holders: WeakValueDictionary[str, object] = WeakValueDictionary()
+
+    def hold(self, key: str, holder: object) -> None:
+        """Have the key's lease renewed for as long as the holder lives."""
+        self._holders[key] = holder
+
+    def forget(self, key: str) -> None:
+        """Have the key's lease renewed no longer."""
+        self._holders.pop(key, None)
+
+    def holds(self, key: str) -> bool:
+        """Whether the key's lease is being renewed."""
+        return key in self._holders
+
+    def held(self) -> list[str]:
+        """The keys whose leases are to be renewed."""
+        return list(self._holders)
+
+    def begin(self, key: str) -> None:
+        """Mark the key. Raises FileExistsError when it is marked already, by whomever."""
+        os.close(os.open(self._folder / key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+    def renew(self, keys: Iterable[str]) -> None:
+        """Make these leases young again. Keys without one (nothing of theirs is on the disk yet) are passed over."""
+        for key in keys:
+            with suppress(FileNotFoundError):
+                os.utime(self._folder / key)
+
+    def end(self, key: str) -> None:
+        """Remove the mark, if there is one."""
+        (self._folder / key).unlink(missing_ok=True)
+
+    def expired(self, held: Iterable[str]) -> list[str]:
+        """Keys whose lease is older than it may get, except those held here."""
+        youngest = self._now() - self.seconds
+        held = set(held)
+        found = []
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                # Another process may end its lease between the listing and the look.
+                with suppress(FileNotFoundError):
+                    if is_key(entry.name) and entry.name not in held and entry.stat().st_mtime < youngest:
+                        found.append(entry.name)
+        return found
+
+    def _now(self) -> float:
+        # The clock that dates the leases, which on a network folder is not the one of this machine.
+        os.utime(self._folder)
+        return self._folder.stat().st_mtime

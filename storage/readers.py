@@ -1,0 +1,73 @@
+"""Blobs on their way out: large pieces read in the store's threads, the next one while the last is being used."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from storage.store import BlobMissing, StoreError
+from storage.threads import Threads
+
+PIECE_BYTES = 1 << 20
+
+
+async def pieces_of(threads: Threads, path: Path, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
+    """Bytes `start` up to, not including, `end` (None: all) of a file, in pieces of at most 1 MiB.
+
+    A range of one piece costs one job. Raises BlobMissing before the first piece, and StoreError when fewer bytes lie
+    there than asked for.
+    """
+    source = _Source(path, start, end)
+    job = threads.start(source.next)
+    try:
+        while True:
+            piece, is_last = await asyncio.shield(job)
+            if not is_last:
+                job = threads.start(source.next)
+            if piece:
+                yield piece
+            if is_last:
+                return
+    finally:
+        # Not before the job in flight has ended: it would read from whatever is opened next under the same number.
+        job.add_done_callback(lambda _: source.close())
+
+
+class _Source:
+    """A file that opens itself for the first piece, and closes itself after the last. One job at a time."""
+
+    def __init__(self, path: Path, start: int, end: int | None) -> None:
+        self._path = path
+        self._position = start
+        self._asked_end = end
+        self._end = start
+        self._descriptor: int | None = None
+
+    def next(self) -> tuple[bytes, bool]:
+        """The next piece, and whether it is the last."""
+        descriptor = self._open() if self._descriptor is None else self._descriptor
+        wanted = min(PIECE_BYTES, self._end - self._position)
+        piece = os.pread(descriptor, wanted, self._position)
+        if len(piece) < wanted:
+            raise StoreError(f"{self._path.name} ends {wanted - len(piece)} bytes early")
+        self._position += wanted
+        is_last = self._position == self._end
+        if is_last:
+            self.close()
+        return piece, is_last
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        try:
+            self._descriptor = os.open(self._path, os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise BlobMissing(self._path.name) from error
+        size = os.fstat(self._descriptor).st_size
+        self._end = size if self._asked_end is None else self._asked_end
+        if not 0 <= self._position <= self._end <= size:
+            raise StoreError(f"{self._path.name} has {size} bytes, asked were {self._position} to {self._end}")
+        return self._descriptor
