@@ -34,6 +34,8 @@ from graphql.utilities.coerce_input_value import coerce_default_value
 PAGE_DEFAULT: Final = 25
 PAGE_LIMIT: Final = 100
 INTROSPECTION_PAGE: Final = 4
+INTROSPECTION_BASE: Final = 2_000
+"""What `__schema` costs beside its fields: it is asked for once, and many aliases of it are an attack."""
 _CEILING: Final = 1_000_000_000
 """Measures stop here: beyond every limit, and still a number in every JSON parser."""
 
@@ -138,7 +140,8 @@ class _Pass:
         named = get_named_type(definition.type) if definition else None
         inner = self._selections(node.selection_set, named)
         page = _page(definition, node)
-        each = min(1 + inner.plain + inner.paged * (PAGE_DEFAULT if page is None else page), _CEILING)
+        own = INTROSPECTION_BASE if node.name.value == "__schema" else 1
+        each = min(own + inner.plain + inner.paged * (PAGE_DEFAULT if page is None else page), _CEILING)
         # A list of plain values is read at once: nothing is selected in it that would cost more.
         is_list = definition is not None and _is_list(definition) and node.selection_set is not None
         plain, paged = (each, 0) if not is_list else (1, each) if page is None else (1 + page * each, 0)

@@ -134,6 +134,13 @@ def test_the_introspection_of_graphiql_is_within_the_limits() -> None:
     assert [error for one in prices(SCHEMA, parse(query)) for error in excesses(one, QueryLimits())] == []
 
 
+def test_introspection_is_within_the_limits_once_and_not_many_times() -> None:
+    aliases = " ".join(f"a{number}: __schema {{ types {{ name }} }}" for number in range(10))
+    assert [error.extensions for error in excesses(price(f"{{ {aliases} }}"), QueryLimits())] == [
+        {"code": "QUERY_TOO_COMPLEX", "limit": "cost", "allowed": 10_000, "asked": 20_090}
+    ]
+
+
 def test_each_excess_names_its_limit_what_it_allows_and_what_was_asked() -> None:
     limits = QueryLimits(depth=1, fields=2, aliases=0, directives=0, cost=3)
     errors = excesses(price("{ a: name @skip(if: true) files { nodes { id } } }"), limits)
