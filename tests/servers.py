@@ -21,6 +21,8 @@ from tests.machine import absent, free_port, listens, program, wait_for
 START_SECONDS = 30
 STOP_SECONDS = 5
 RUN_PREFIX = "cairn-tests-"
+# Tests kill the service, never PostgreSQL: its own durability would only cost time.
+UNSAFE = "-c fsync=off -c full_page_writes=off"
 
 
 def begin_run() -> Path:
@@ -84,7 +86,7 @@ def migrated_postgres(folder: Path) -> URL:
     """An empty, migrated PostgreSQL database: on CAIRN_TEST_POSTGRES, or on a cluster of the run's own."""
 
     def make() -> str:
-        server = os.environ.get("CAIRN_TEST_POSTGRES") or _start_postgres(folder)
+        server = os.environ.get("CAIRN_TEST_POSTGRES") or start_postgres(folder, UNSAFE)
         migrated = make_url(server).set(drivername="postgresql+asyncpg", database=f"cairn_{os.getpid()}")
         create_database(migrated)
         migrate(migrated.render_as_string(hide_password=False))
@@ -115,7 +117,8 @@ def _administer(place: URL, statement: str) -> None:
     asyncio.run(run())
 
 
-def _start_postgres(folder: Path) -> str:
+def start_postgres(folder: Path, extra_options: str = "") -> str:
+    """The URL of a PostgreSQL cluster of the run's own, stopped by `end_run`."""
     user = _postgres_user()
     data, port = folder / "postgres", free_port()
     data.mkdir()
@@ -123,9 +126,8 @@ def _start_postgres(folder: Path) -> str:
         shutil.chown(data, user, user)
     _run_postgres(user, data, "initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8")
     options = (
-        # Tests kill the service, never PostgreSQL: its own durability would only cost time.
-        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
-        " -c full_page_writes=off -c max_connections=300"
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c max_connections=300"
+        f" {extra_options}"
     )
     _run_postgres(user, data, "pg_ctl", "-w", "-t", str(START_SECONDS), "-l", str(data / "log"), "-o", options, "start")
     (folder / "postgres.pid").write_text((data / "postmaster.pid").read_text().splitlines()[0])
