@@ -1,5 +1,6 @@
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
@@ -39,7 +40,13 @@ async def test_a_transaction_commits_when_its_block_ends_and_not_when_it_raises(
 
 async def test_a_duplicate_tells_which_column_it_is_about(database_url: str) -> None:
     database = Database(database_url)
-    user = {"username": "a", "email": "a@b.org", "password_hash": "-", "created_at": NOW, "updated_at": NOW}
+    user: dict[str, Any] = {
+        "username": "a",
+        "email": "a@b.org",
+        "password_hash": "-",
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
     async with database.transaction() as tx:
         await tx.add(User(**user, username_folded="a", email_folded="a@b.org"))
     with pytest.raises(Duplicate) as caught:

@@ -1,6 +1,7 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, func, inspect, make_url, select, text
@@ -29,7 +30,7 @@ def rows_of_every_table() -> list[SQLModel]:
     blob = Blob(
         key="k" * 32, store="disk", size=2**40, digest="d", crc32=2**32 - 1, encryption={"by": "nobody"}, created_at=NOW
     )
-    content = {"size": blob.size, "media_type": "text/plain", "digest": "d", "created_at": NOW}
+    content: dict[str, Any] = {"size": blob.size, "media_type": "text/plain", "digest": "d", "created_at": NOW}
     file = File(
         workspace_id=workspace.id,
         uploaded_by_id=user.id,

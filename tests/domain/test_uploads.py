@@ -1,0 +1,138 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from domain.errors import DigestMismatch, ExtensionNotAllowed, FileTooLarge, InvalidInput, Refusal, Unavailable
+from domain.media import HEAD_BYTES
+from domain.policy import UploadPolicy
+from domain.uploads import Admission, Part, Receiver, UploadIntent, admit_part
+from storage.disk import DiskStore
+from storage.store import BlobWriter, Stored, StoreError, StoreFull
+
+POLICY = UploadPolicy(
+    maximum_file_bytes=100,
+    maximum_files=3,
+    allowed_extensions=frozenset({"txt"}),
+    blocked_extensions=frozenset({"exe"}),
+)
+WORKSPACE = uuid7()
+
+
+def admitted(limit: int = 100, digest: str | None = None) -> Admission:
+    return Admission(WORKSPACE, "a.txt", None, digest, limit)
+
+
+class BrokenWriter:
+    """A writer that fails where it is told to."""
+
+    size = 0
+
+    def __init__(self, at: str, error: StoreError) -> None:
+        self.at, self.error, self.is_abandoned = at, error, False
+
+    async def write(self, data: bytes) -> None:
+        if self.at == "write":
+            raise self.error
+        self.size += len(data)
+
+    async def finish(self) -> Stored:
+        raise self.error
+
+    async def abandon(self) -> None:
+        self.is_abandoned = True
+
+
+class BrokenStore(DiskStore):
+    """A store whose writers fail where they are told to."""
+
+    def __init__(self, folder: Path, at: str, error: StoreError) -> None:
+        super().__init__(folder, floor_bytes=0, lease_seconds=60)
+        self.writer, self.at, self.error = BrokenWriter(at, error), at, error
+
+    async def create(self, key: str) -> BlobWriter:  # type: ignore[override]
+        del key
+        if self.at == "create":
+            raise self.error
+        return self.writer
+
+
+def test_the_name_in_the_input_wins_over_the_parts() -> None:
+    part = Part(filename="part.txt", media_type="text/plain", declared_size=100)
+    named = admit_part(POLICY, WORKSPACE, UploadIntent(name="dir/input.txt", digest="AB" * 32), part)
+    assert (named.name, named.digest, named.limit) == ("input.txt", "ab" * 32, 100)
+    assert (named.workspace_id, named.declared_media_type) == (WORKSPACE, "text/plain")
+    assert admit_part(POLICY, WORKSPACE, UploadIntent(), part).name == "part.txt"
+
+
+@pytest.mark.parametrize(
+    ("intent", "part", "refusal"),
+    [
+        (UploadIntent(), Part(), InvalidInput),
+        (UploadIntent(name=""), Part(filename="a.txt"), InvalidInput),
+        (UploadIntent(), Part(filename="a.exe"), ExtensionNotAllowed),
+        (UploadIntent(), Part(filename="a.exe.txt"), ExtensionNotAllowed),
+        (UploadIntent(), Part(filename="a"), ExtensionNotAllowed),
+        (UploadIntent(), Part(filename="a.txt", declared_size=101), FileTooLarge),
+    ],
+)
+def test_a_part_is_refused_by_its_head(intent: UploadIntent, part: Part, refusal: type[Refusal]) -> None:
+    with pytest.raises(refusal):
+        admit_part(POLICY, WORKSPACE, intent, part)
+
+
+async def test_received_bytes_are_counted_and_their_head_is_kept(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
+    await store.open()
+    content = bytes(range(256)) * 1000
+    receiver = await Receiver.begin(store, admitted(limit=len(content), digest=hashlib.sha256(content).hexdigest()))
+    for start in range(0, len(content), 999):
+        await receiver.write(content[start : start + 999])
+    received = await receiver.finish()
+    assert received.stored.size == len(content)
+    assert received.stored.digest == hashlib.sha256(content).hexdigest()
+    assert received.head == content[:HEAD_BYTES]
+    assert b"".join([piece async for piece in store.read(received.stored.key)]) == content
+    await store.close()
+
+
+async def test_a_byte_more_than_admitted_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
+    await store.open()
+    receiver = await Receiver.begin(store, admitted(limit=10))
+    await receiver.write(b"x" * 10)
+    with pytest.raises(FileTooLarge, match="10 bytes"):
+        await receiver.write(b"x")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    await store.close()
+
+
+async def test_other_bytes_than_announced_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
+    await store.open()
+    receiver = await Receiver.begin(store, admitted(digest="0" * 64))
+    await receiver.write(b"abc")
+    with pytest.raises(DigestMismatch) as caught:
+        await receiver.finish()
+    assert caught.value.expected == "0" * 64
+    assert caught.value.actual == hashlib.sha256(b"abc").hexdigest()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    await store.close()
+
+
+@pytest.mark.parametrize(("error", "words"), [(StoreFull("full"), "no room"), (StoreError("broken"), "cannot store")])
+@pytest.mark.parametrize("at", ["create", "write", "finish"])
+async def test_a_store_that_fails_makes_the_upload_unavailable(
+    tmp_path: Path, at: str, error: StoreError, words: str
+) -> None:
+    store = BrokenStore(tmp_path, at, error)
+
+    async def receive() -> None:
+        receiver = await Receiver.begin(store, admitted())
+        await receiver.write(b"abc")
+        await receiver.finish()
+
+    with pytest.raises(Unavailable, match=words):
+        await receive()
+    assert store.writer.is_abandoned is (at != "create")
