@@ -41,8 +41,8 @@ _log = get_logger(__name__)
 def serve() -> None:
     """Listen until SIGINT or SIGTERM. An embedded database is migrated first."""
     reading = _read()
-    style = choose_format(reading.settings.log_format)
-    configure_logs(reading.settings.log_level, style)
+    style = choose_format(reading.settings.log_format, sys.stdout)
+    configure_logs(reading.settings.log_level, style, sys.stdout)
     if reading.settings.memory_tuning:
         keep_memory()
     with _sentences():
@@ -117,7 +117,7 @@ def _read() -> Reading:
 
 def _configured() -> Settings:
     settings = _read().settings
-    configure_logs(settings.log_level, choose_format(settings.log_format))
+    configure_logs(settings.log_level, choose_format(settings.log_format, sys.stderr), sys.stderr)
     return settings
 
 

@@ -6,10 +6,9 @@ ends in the same stream. Query strings, passwords and tokens are never logged.
 
 import json
 import logging
-import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -26,20 +25,20 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return cast("FilteringBoundLogger", structlog.get_logger(name))
 
 
-def choose_format(wanted: Literal["auto", "console", "json"]) -> Literal["console", "json"]:
-    """`auto` is for people where standard output is a terminal, else for programs."""
+def choose_format(wanted: Literal["auto", "console", "json"], output: TextIO) -> Literal["console", "json"]:
+    """`auto` is for people where the output is a terminal, else for programs."""
     if wanted != "auto":
         return wanted
-    return "console" if sys.stdout.isatty() else "json"
+    return "console" if output.isatty() else "json"
 
 
-def configure_logs(level: str, style: Literal["console", "json"]) -> None:
-    """Send every log line of this process, from `level` up, to standard output in this style."""
+def configure_logs(level: str, style: Literal["console", "json"], output: TextIO) -> None:
+    """Send every log line of this process, from `level` up, to this output in this style."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=_processors(style, is_terminal=sys.stdout.isatty()),
+        processors=_processors(style, is_terminal=output.isatty()),
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda name="": _Lines(sys.stdout.buffer, name),
+        logger_factory=lambda name="": _Lines(output.buffer, name),
         cache_logger_on_first_use=True,
     )
     logging.captureWarnings(capture=True)

@@ -1,0 +1,173 @@
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from api import logs
+
+
+class Output(io.TextIOWrapper):
+    """Standard output, kept."""
+
+    def __init__(self, *, is_terminal: bool = False) -> None:
+        self.kept = io.BytesIO()
+        self.is_terminal = is_terminal
+        super().__init__(self.kept, encoding="utf-8")
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+    def text(self) -> str:
+        return self.kept.getvalue().decode()
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text().splitlines()]
+
+
+@pytest.fixture
+def output() -> Iterator[Output]:
+    loggers = [logging.getLogger(name) for name in (None, *logs.QUIET, "alembic.runtime.migration")]
+    before = [(logger, logger.handlers, logger.level, logger.filters) for logger in loggers]
+    yield Output()
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    for logger, handlers, level, filters in before:
+        logger.handlers, logger.filters = handlers, filters
+        logger.setLevel(level)
+
+
+def test_lines_are_json_with_the_requests_id(output: Output) -> None:
+    logs.configure_logs("info", "json", output)
+    token = logs.request_id.set("r-1")
+    logs.get_logger("api.some").info("happened", size=5, name="ä\n")
+    logs.request_id.reset(token)
+    logs.get_logger("api.some").warning("afterwards")
+    first, second = output.lines()
+    assert first.pop("timestamp").endswith("Z")
+    assert first == {
+        "event": "happened",
+        "level": "info",
+        "logger": "api.some",
+        "request_id": "r-1",
+        "size": 5,
+        "name": "ä\n",
+    }
+    assert "request_id" not in second
+
+
+def test_what_is_below_the_level_is_not_logged(output: Output) -> None:
+    logs.configure_logs("warning", "json", output)
+    logs.get_logger("api.some").info("quiet")
+    logging.getLogger("db.some").info("quiet")
+    logging.getLogger("db.some").warning("loud")
+    assert [line["event"] for line in output.lines()] == ["loud"]
+
+
+def test_the_standard_librarys_loggers_end_in_the_same_stream(output: Output) -> None:
+    logs.configure_logs("info", "json", output)
+    token = logs.request_id.set("r-2")
+    logging.getLogger("db.redis").warning("%s is out of order", "Redis")
+    try:
+        raise_key_error()
+    except KeyError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application\n")
+    logs.request_id.reset(token)
+    first, second = output.lines()
+    assert (first["event"], first["logger"], first["request_id"]) == ("Redis is out of order", "db.redis", "r-2")
+    assert second["event"] == "Exception in ASGI application"
+    assert second["request_id"] == "r-2"
+    assert second["exception"].endswith("KeyError: 'gone'")
+
+
+def test_chatter_of_the_server_and_the_migrations_is_left_out(output: Output) -> None:
+    logs.configure_logs("info", "json", output)
+    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("alembic.runtime.migration").info("Context impl SQLiteImpl.")
+    logging.getLogger("alembic.runtime.migration").info("Running upgrade  -> 0001")
+    assert [line["event"] for line in output.lines()] == ["Running upgrade  -> 0001"]
+
+
+def test_warnings_are_lines_too(output: Output) -> None:
+    logs.configure_logs("info", "json", output)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    assert "DeprecationWarning: old" in output.lines()[0]["event"]
+
+
+def test_passwords_and_tokens_are_hidden(output: Output) -> None:
+    logs.configure_logs("info", "json", output)
+    logs.get_logger("api.some").info("login", password="hunter2", token="hunter2", authorization="Bearer hunter2")
+    assert "hunter2" not in output.text()
+    assert output.lines()[0]["password"] == "[hidden]"
+
+
+@pytest.mark.parametrize("value", ["\udcff", 2**70, {1: object()}, float("nan")])
+def test_nothing_that_is_logged_breaks_the_caller(output: Output, value: object) -> None:
+    logs.configure_logs("info", "json", output)
+    logs.get_logger("api.some").info("odd", value=value)
+    assert output.lines()[0]["event"] == "odd"
+
+
+def test_a_wrong_call_of_the_standard_librarys_logger_breaks_nothing(
+    output: Output, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure_logs("info", "json", output)
+    logging.getLogger("db.some").warning("%d", "no number")
+    assert output.text() == ""
+    assert "no number" in capsys.readouterr().err
+
+
+def test_a_reader_that_went_away_costs_the_line_alone(output: Output) -> None:
+    logs.configure_logs("info", "json", output)
+    output.kept.close()
+    logs.get_logger("api.some").info("lost")
+
+
+def test_people_get_one_line_each_without_colours_in_a_file(output: Output) -> None:
+    logs.configure_logs("info", "console", output)
+    logs.get_logger("api.some").info("request", path="/a\nerror forged", status=200)
+    text = output.text()
+    assert text.count("\n") == 1
+    assert "\\nerror forged" in text
+    assert "\x1b" not in text
+
+
+def test_people_at_a_terminal_get_colours(output: Output) -> None:
+    output.is_terminal = True
+    logs.configure_logs("info", "console", output)
+    logs.get_logger("api.some").info("request")
+    assert "\x1b[" in output.text()
+
+
+def test_tracebacks_for_people_show_no_local_variables(output: Output) -> None:
+    def fail(password: str) -> None:
+        raise KeyError(len(password))
+
+    logs.configure_logs("info", "console", output)
+    try:
+        fail("hunter2")
+    except KeyError:
+        logs.get_logger("api.some").exception("fault")
+    assert "KeyError: 7" in output.text()
+    assert output.text().count("hunter2") == 1, "only in the source line that calls"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_terminal", "chosen"),
+    [("auto", True, "console"), ("auto", False, "json"), ("console", False, "console"), ("json", True, "json")],
+)
+def test_the_format_follows_the_terminal_unless_it_is_set(
+    output: Output, wanted: Any, *, is_terminal: bool, chosen: str
+) -> None:
+    output.is_terminal = is_terminal
+    assert logs.choose_format(wanted, output) == chosen
+
+
+def raise_key_error() -> None:
+    raise KeyError("gone")
