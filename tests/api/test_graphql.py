@@ -1,5 +1,7 @@
 import json
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -22,6 +24,7 @@ from domain.viewer import NOBODY, Viewer
 from schema.execution import Executor
 from schema.pricing import QueryLimits
 from tests.asking import LOGIN, PASSWORD, ask, post, sign_up
+from tests.live import Live
 from tests.schema.small import SCHEMA, Around
 
 
@@ -315,3 +318,43 @@ async def test_the_page_is_for_browsers(endpoint: Endpoint) -> None:
     async with AsyncClient(transport=ASGITransport(pageless), base_url="http://here") as client:
         answer = await client.get("/graphql", headers={"accept": "text/html"})
         assert (answer.status_code, code_of(answer)) == (406, "NOT_ACCEPTABLE")
+
+
+def exchange(live: Live, head: str, body: bytes = b"") -> bytes:
+    """What a client reads that sends this head, and the body without waiting to be told to."""
+    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+        with suppress(OSError):
+            connection.sendall(body)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+        return answer
+
+
+HEAD = "POST /graphql HTTP/1.1\nHost: here\nContent-Type: application/json\nConnection: close\n"
+
+
+def test_a_client_that_waits_to_be_told_to_send_is_refused_without_being_told(live: Live) -> None:
+    expecting = f"{HEAD}Expect: 100-continue\nContent-Length: 27"
+    assert exchange(live, f"{expecting}\nAuthorization: Bearer nonsense").startswith(b"HTTP/1.1 401 ")
+    assert exchange(live, f"{expecting}0000000").startswith(b"HTTP/1.1 413 ")
+    assert exchange(live, expecting, b'{"query": "{ __typename }"}').startswith(b"HTTP/1.1 100 ")
+
+
+def test_a_client_that_is_still_sending_reads_why_it_is_refused(live: Live) -> None:
+    megabytes = 20_000_000
+    for head, status in ((f"{HEAD}Content-Length: {megabytes}", 413), (f"{HEAD}Transfer-Encoding: chunked", 413)):
+        body = b" " * megabytes if "Length" in head else b"10000\r\n" + b" " * 65536 + b"\r\n"
+        answer = exchange(live, head, body if "Length" in head else body * 300)
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert b'"code":"REQUEST_TOO_LARGE"' in answer
+
+
+def test_a_connection_that_is_cut_in_a_body_leaves_the_service_well(live: Live) -> None:
+    for body in (b"", b'{"query": "{ __type'):
+        with socket.create_connection(("127.0.0.1", live.port), timeout=10) as connection:
+            connection.sendall(f"{HEAD}Content-Length: 27\n\n".replace("\n", "\r\n").encode() + body)
+    answer = exchange(live, f"{HEAD}Content-Length: 27", b'{"query": "{ __typename }"}')
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"fault" not in live.log.read_bytes()

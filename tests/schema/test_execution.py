@@ -270,6 +270,33 @@ def test_a_hostile_document_is_refused_at_once(ask: Asking, name: str) -> None:
     assert took < 1  # some ten milliseconds; without the limits many of these take minutes
 
 
+NESTED = {
+    "inline fragments": "{ ..." + " { ..." * 190 + " { hello }" + " }" * 191,
+    "fragments": "{ ...f0 }"
+    + " ".join(f"fragment f{n} on Query {{ ...f{n + 1} }}" for n in range(190))
+    + "fragment f190 on Query { hello }",
+    "wrapped types": "{ __schema { queryType { " + "ofType { " * 180 + "name" + " }" * 183,
+    "lists": "{ hello(name: " + "[" * 190 + "]" * 190 + ") }",
+    "objects": "{ wished(wish: " + "{ colour: " * 190 + "RED" + " }" * 190 + ") }",
+    "types": "query ($a: " + "[" * 190 + "Int" + "]" * 190 + ") { hello @skip(if: $a) }",
+    "defaults": "query ($a: Int = " + "[" * 190 + "]" * 190 + ") { hello @skip(if: $a) }",
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+async def test_what_is_nested_as_deeply_as_can_be_parsed_is_answered_or_refused(ask: Asking, name: str) -> None:
+    try:
+        answer = await ask(NESTED[name])
+    except QueryRefused as refusal:
+        answer = {"errors": [error.formatted for error in refusal.errors]}
+    assert "errors" in answer or answer["data"] in (
+        {"hello": "hello you"},
+        {"__schema": {"queryType": {"ofType": None}}},
+    )
+    assert all(error["extensions"]["code"] != "INTERNAL" for error in answer.get("errors", []))
+    assert ask.faults == []
+
+
 def test_prepared_documents_are_kept_within_bounds(ask: Asking) -> None:
     query = "{ hello } #"
     assert ask.executor.prepare(query) is ask.executor.prepare(query)
