@@ -15,9 +15,9 @@ START_SECONDS = 10
 
 
 @contextmanager
-def served(app: ASGIApp) -> Iterator[int]:
+def served(app: ASGIApp, head_seconds: float = 10) -> Iterator[int]:
     """Serve in a thread, as `api.serving` does in a process; the port on 127.0.0.1."""
-    config = uvicorn.Config(app, http=limited_heads(10), log_config=None, access_log=False, lifespan="off")
+    config = uvicorn.Config(app, http=limited_heads(head_seconds), log_config=None, access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     with socket.socket() as own:
         own.bind(("127.0.0.1", 0))
