@@ -33,7 +33,6 @@ _POLICY = {
 PAGE_HEADERS = {
     "Content-Security-Policy": "; ".join(f"{directive} {sources}" for directive, sources in _POLICY.items()),
     "Cache-Control": "no-cache",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Vary": "Accept",
     "X-Content-Type-Options": "nosniff",
@@ -47,7 +46,8 @@ _NOT_BUILT = """<!doctype html>
   <p>GraphiQL has not been built on this machine: install Node.js 20.19 or newer, type
   <code>npm ci &amp;&amp; npm run build</code> in the folder <code>web</code>, and load this page again.</p>
   <p>The API needs none of that. From a shell:</p>
-  <pre>curl http://localhost:8000/graphql -H 'Content-Type: application/json' -d '{"query": "{ viewer { username } }"}'</pre>
+  <pre>curl http://localhost:8000/graphql -H 'Content-Type: application/json' \\
+  -d '{"query": "{ viewer { username } }"}'</pre>
 </html>
 """
 

@@ -76,9 +76,9 @@ export const UPLOAD_SEVERAL = `mutation UploadFiles($input: UploadFilesInput!) {
   uploadFiles(input: $input) {
     results {
       file { id name size mediaType digest downloadUrl }
-      problems { code message }
+      problems { code message path }
     }
-    problems { code message }
+    problems { code message path }
   }
 }
 `;
