@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from httpx2 import AsyncClient
-from playwright.async_api import Page, Response, async_playwright, expect
+from playwright.async_api import Browser, Page, Response, async_playwright, expect
 
 from tests.live import Live
 from tests.machine import absent, program
@@ -76,21 +76,28 @@ def is_answer(response: Response) -> bool:
     return response.request.method == "POST" and urlsplit(response.url).path == "/graphql"
 
 
-@pytest.fixture
-async def visit(served: Live) -> AsyncIterator[Visit]:
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
     chromium = program("chromium", "chromium", "chromium-browser", "google-chrome")
     if not (DIST / "index.html").exists():
         absent("node", "GraphiQL is not built: run npm ci && npm run build in web")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        context = await browser.new_context(viewport={"width": 1400, "height": 900})
-        await context.grant_permissions(["clipboard-read", "clipboard-write"])
-        visit = Visit(await context.new_page())
-        visit.watch()
-        await visit.page.goto(f"{served.url}/graphql")
-        await expect(visit.page.locator(".graphiql-query-editor .view-lines")).to_contain_text("Welcome to Cairn")
-        yield visit
+        yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def visit(browser: Browser, served: Live) -> AsyncIterator[Visit]:
+    """A browser that has never been here opens the page; in the end it has asked nobody else and found no fault."""
+    context = await browser.new_context(viewport={"width": 1400, "height": 900})
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit = Visit(await context.new_page())
+    visit.watch()
+    await visit.page.goto(f"{served.url}/graphql")
+    await expect(visit.page.locator(".graphiql-query-editor .view-lines")).to_contain_text("Welcome to Cairn")
+    yield visit
+    await context.close()
     assert visit.hosts == {urlsplit(served.url).netloc}, "the page asked another host"
     assert visit.complaints == []
 
@@ -156,6 +163,20 @@ async def test_every_panel_opens(visit: Visit) -> None:
     await expect(visit.page.get_by_label("Files")).to_be_visible()
     await visit.page.get_by_role("button", name="Open settings dialog").click()
     await expect(visit.page.get_by_role("dialog")).to_be_visible()
+
+
+async def test_the_stop_button_ends_an_upload(served: Live, visit: Visit, tmp_path: Path) -> None:
+    large = tmp_path / "large.txt"
+    with large.open("wb") as file:
+        file.write(b"words\n")
+        file.truncate(2 * 1024**3)  # more than is sent before the button is found
+    await use(visit, await sign_up(served, "stops"))
+    await visit.page.get_by_role("button", name="Show Upload").click()
+    await visit.page.get_by_label("Files").set_input_files(large)
+    await visit.page.get_by_role("button", name="Send with UploadFile").click()
+    await visit.page.get_by_role("button", name=re.compile("^Stop")).click()
+    await expect(visit.page.get_by_role("progressbar")).to_have_count(0)
+    assert (await visit.run("Files"))["files"]["totalCount"] == 0
 
 
 async def test_what_was_typed_is_forgotten_with_the_tab_and_the_token_at_once(served: Live, visit: Visit) -> None:
