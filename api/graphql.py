@@ -80,14 +80,14 @@ class GraphQLEndpoint:
             is_page_offered = self.page is not None and scope["method"] == "GET"
             media_type = answer_type(_accepted(headers), page=is_page_offered)
             if media_type is AnswerType.PAGE and self.page is not None:
-                await self.page()(scope, receive, send)
-                return
-            answer = await self._answer(scope, headers, receive)
+                response = self.page()
+            else:
+                response = _response(await self._answer(scope, headers, receive), media_type)
         except SenderGone:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a GraphQL body
-            answer = self._refusal(error, self.facts_of(scope).request_id)
-        await _send(answer, media_type, send)
+            response = _response(self._refusal(error, self.facts_of(scope).request_id), media_type)
+        await response(scope, receive, send)
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
         method = scope["method"]
@@ -156,16 +156,12 @@ def _length(headers: Headers) -> int | None:
     return int(value) if value is not None and value.isdecimal() else None
 
 
-async def _send(answer: Answer, media_type: AnswerType, send: Send) -> None:
+def _response(answer: Answer, media_type: AnswerType) -> Response:
     status = 200 if answer.is_well_formed and media_type is AnswerType.JSON else answer.status
-    body = orjson.dumps(answer.body)
     headers = {
         "content-type": f"{AnswerType.JSON if media_type is AnswerType.PAGE else media_type}; charset=utf-8",
-        "content-length": str(len(body)),
         "cache-control": "no-store",
         "vary": "Accept",
         **answer.headers,
     }
-    raw = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    return Response(orjson.dumps(answer.body), status, headers)

@@ -45,8 +45,8 @@ Variables = VariableValues
 """Coerced variables: `coerced` has the values by name, `sources` what they were made from."""
 
 MAXIMUM_ERRORS: Final = 20
-KEPT_CHARACTERS: Final = 256 * 1024
-"""Prepared documents are kept while their texts together are this long: a tree weighs some hundred times its text."""
+KEPT_CHARACTERS: Final = 128 * 1024
+"""Prepared documents are kept while their texts are this long together; a tree weighs over 130 bytes a character."""
 
 _COMPARED_TOO_MUCH: Final = "Validation aborted."  # graphql-core's words for a comparison budget that is spent
 

@@ -291,6 +291,12 @@ async def test_a_fault_around_the_fields_is_a_graphql_body_too(endpoint: Endpoin
     assert endpoint.faults == [endpoint.trouble]
 
 
+async def test_an_answer_that_is_no_json_is_a_fault(endpoint: Endpoint) -> None:
+    answer = await endpoint.post("{ unspeakable }")
+    assert (answer.status_code, code_of(answer)) == (500, "INTERNAL")
+    assert len(endpoint.faults) == 1
+
+
 async def test_a_refusal_around_the_fields_has_the_status_of_its_kind(endpoint: Endpoint) -> None:
     endpoint.trouble = Unavailable(message="Not now.", retry_after_seconds=7)
     answer = await endpoint.post("{ hello }")

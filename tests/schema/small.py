@@ -100,6 +100,10 @@ class Query:
         raise RuntimeError("the password is hunter2")
 
     @strawberry.field
+    def unspeakable(self) -> str:
+        return "\ud800"
+
+    @strawberry.field
     def nothing(self) -> str | None:
         return None
 
