@@ -1,0 +1,146 @@
+"""The contenders as processes: each on a port of its own, all stopped when the run ends."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from api.secrets import ACCESS_TOKENS, derive_key
+from bench.footprint import processes_of, resident_bytes
+from bench.load import ROOT, Load, bring
+from bench.records import Place, make_place
+from bench.stock import token_for
+from domain.tokens import TokenIssuer
+from tests.live import serving
+from tests.machine import free_port, listens, program, wait_for
+from tests.servers import begin_run, end_run, start_postgres
+
+SECRET = "a secret for benchmarks, used nowhere else, long enough"
+START_SECONDS = 30
+STOP_SECONDS = 10
+NGINX = """
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log; {user}
+events {{ worker_connections 512; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; default_type text/plain; keepalive_requests 100000000;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:{port} backlog=512; root {root}; }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A contender that listens. `idle_bytes` is the memory it takes when it has nothing to do."""
+
+    port: int
+    pid: int
+    token: str
+    folder: Path
+    idle_bytes: int = 0
+
+    async def warmed_by(self, load: Load) -> Self:
+        """The server after a few requests, so that what it loads late counts as idle."""
+        await bring(load)
+        return replace(self, idle_bytes=resident_bytes(processes_of(self.pid)))
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Where everything of one run lies, and the PostgreSQL that the contenders share."""
+
+    folder: Path
+    postgres: str
+
+    async def make_place(self, name: str) -> Place:
+        """A new database with people and files."""
+        return await make_place(self.postgres, name)
+
+
+@contextmanager
+def open_house() -> Iterator[House]:
+    """A folder and a durable PostgreSQL cluster, gone after the run."""
+    folder = begin_run()
+    try:
+        yield House(folder, start_postgres(folder, "-c shared_buffers=256MB"))
+    finally:
+        end_run(folder)
+
+
+@asynccontextmanager
+async def cairn(house: House, place: Place) -> AsyncIterator[Server]:
+    """The service, as `python -m api serve` starts it."""
+    folder = house.folder / "cairn"
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = {"DATABASE_URL": place.url, "SECRET_KEY": SECRET, "CAIRN_PUBLIC_URL": url, "CAIRN_PORT": str(port)}
+    issuer = TokenIssuer(derive_key(SECRET.encode(), ACCESS_TOKENS), url, timedelta(days=1))
+    with serving(folder, settings) as live:
+        token = issuer.issue(place.viewer_id, datetime.now(UTC)).text
+        yield Server(port, live.process.pid, token, live.data_folder)
+
+
+@asynccontextmanager
+async def stock(house: House, place: Place) -> AsyncIterator[Server]:
+    """Strawberry's stock view and Starlette's FileResponse."""
+    folder = _folder(house, "stock")
+    port = free_port()
+    with _process(port, sys.executable, "-m", "bench.stock", str(port), place.url, str(folder)) as pid:
+        yield Server(port, pid, token_for(place.viewer_id), folder)
+
+
+@asynccontextmanager
+async def bare(house: House) -> AsyncIterator[Server]:
+    """The bare socket server."""
+    folder = _folder(house, "bare")
+    port = free_port()
+    with _process(port, sys.executable, "-m", "bench.bare", str(port), str(folder)) as pid:
+        yield Server(port, pid, "", folder)
+
+
+@asynccontextmanager
+async def nginx(house: House, root: Path) -> AsyncIterator[Server]:
+    """An nginx that serves a folder."""
+    folder = _folder(house, "nginx")
+    port = free_port()
+    user = "user root;" if os.geteuid() == 0 else ""
+    configuration = folder / "nginx.conf"
+    configuration.write_text(NGINX.format(folder=folder, user=user, port=port, root=root))
+    with _process(port, program("nginx"), "-c", str(configuration), "-e", str(folder / "error.log")) as pid:
+        yield Server(port, pid, "", root)
+
+
+def _folder(house: House, name: str) -> Path:
+    folder = house.folder / name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _process(port: int, *command: str) -> Iterator[int]:
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: listens(port) or process.poll() is not None, START_SECONDS)
+        if process.poll() is not None:
+            raise RuntimeError(f"{command[0]} ended with status {process.returncode}")
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def settle() -> None:
+    """Let what was written reach the disk, so that nobody pays for the one before."""
+    await asyncio.to_thread(os.sync)
