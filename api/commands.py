@@ -8,8 +8,8 @@ import asyncio
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, NoReturn
+from contextlib import ExitStack, contextmanager
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -45,12 +45,15 @@ def serve() -> None:
     configure_logs(reading.settings.log_level, style, sys.stdout)
     if reading.settings.memory_tuning:
         keep_memory()
-    with _sentences():
+    with _sentences(), ExitStack() as closing:
         _make_data_folder(reading.settings)
-        sockets = _bind(reading.settings)
+        sockets = [closing.enter_context(own) for own in _bind(reading.settings)]
         settings = _with_real_port(reading, sockets)
         _prepare_database(settings.database_url)
-        app = create_app(settings)
+        _listen(settings, sockets, style)
+
+
+def _listen(settings: Settings, sockets: list[socket.socket], style: Literal["console", "json"]) -> None:
     address = local_url(settings.host, sockets[0].getsockname()[1])
     graphiql = f"{settings.public_url}/graphql" if settings.graphiql else None
 
@@ -61,7 +64,7 @@ def serve() -> None:
         typer.echo(f"Cairn listens on {address}" + (f"\nGraphiQL is at {graphiql}" if graphiql else ""))
 
     has_started = run(
-        app,
+        create_app(settings),
         sockets,
         stall_seconds=settings.stall_seconds,
         shutdown_seconds=settings.shutdown_seconds,
