@@ -8,10 +8,7 @@ from graphql import FieldNode, GraphQLError
 from strawberry.exceptions import StrawberryInputCoercionError
 from strawberry.utils.str_converters import to_camel_case
 
-from domain.errors import InvalidInput, Refusal, Refusals
-
-CODES: Final[dict[type[Refusal], str]] = {InvalidInput: "BAD_USER_INPUT"}
-"""Refusals whose code outside of a mutation's `problems` is another than their own."""
+from domain.errors import Refusal, Refusals
 
 _MASKED: Final = "Something went wrong in the service. Its operator finds the cause under this request's id."
 
@@ -64,9 +61,8 @@ def details_of(refusal: Refusal) -> dict[str, Any]:
     own = {field.name: getattr(refusal, field.name) for field in fields(refusal)}
     path = own.pop("path")
     del own["message"]
-    code = CODES.get(type(refusal), refusal.code)
     details = {to_camel_case(name): value for name, value in own.items()}
-    return {"code": code, **details, **({"inputPath": path} if path else {})}
+    return {"code": refusal.code, **details, **({"inputPath": path} if path else {})}
 
 
 def _placed(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:

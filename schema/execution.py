@@ -5,9 +5,9 @@ parsing, validation and execution are graphql-core's. Prepared documents are kep
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import strawberry
 from graphql import (
@@ -131,10 +131,8 @@ class Executor:
             hide_suggestions=self._secretive,
             shortcuts=self._shortcuts,
         )
-        result = run.execute_operation()
-        if optimized_is_awaitable(result):
-            result = await cast("Awaitable[ExecutionResult]", result)
-        result = cast("ExecutionResult", result)
+        outcome: Any = run.execute_operation()
+        result: ExecutionResult = await outcome if optimized_is_awaitable(outcome) else outcome
         answer: dict[str, Any] = {"data": result.data}
         if result.errors:
             answer["errors"] = formatted(result.errors, self._report, request_id)
