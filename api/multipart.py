@@ -23,7 +23,7 @@ PARTS_MAXIMUM = 1024
 _UNLIMITED = 1 << 62
 
 # The parser logs a warning for every malformed request; the refusal says the same, to the one who can do something.
-logging.getLogger("python_multipart").disabled = True
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,14 @@ class MultipartReader:
             self._on_part_data(piece, 0, len(piece))
             return
         if not in_data:
-            self._head_bytes += end - start
+            self._count_head(len(piece))
         try:
             self._parser.write(piece)
         except FormParserError:
             raise EnvelopeBreach(f"{self._where()} is malformed.") from None
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
         if self._head_bytes > self._limits.head_bytes:
             where = self._where() if self._head is None else f"The boundary after {self._head}"
             raise RequestTooLarge(f"{where} is larger than {self._limits.head_bytes} bytes.")
