@@ -65,7 +65,9 @@ def _processors(style: Literal["console", "json"], *, is_terminal: bool) -> list
         _printable,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         # The default formatter prints local variables, which may be anybody's password.
-        structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback),
+        structlog.dev.ConsoleRenderer(
+            colors=is_terminal, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+        ),
     ]
 
 

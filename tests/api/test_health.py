@@ -1,12 +1,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 from starlette.applications import Starlette
 
+from api.app import create_app
 from api.health import Health, Part, health_routes
+from api.settings import Settings
+from tests.lifespan import running
+from tests.machine import free_port
 
 OK = Part(lambda: asyncio.sleep(0))
 OFF = Part(None, is_required=False)
@@ -115,3 +120,43 @@ async def test_a_client_that_leaves_takes_nothing_from_the_others() -> None:
     await asyncio.sleep(0.01)
     leaving.cancel()
     assert await staying == {"database": "ok"}
+
+
+async def of_the_service(settings: Settings) -> Response:
+    app = create_app(settings)
+    async with running(app), AsyncClient(transport=ASGITransport(app), base_url="http://cairn.test") as client:
+        return await client.get("/health")
+
+
+async def test_the_service_is_ready_on_every_database(settings: Settings, redis_url: str) -> None:
+    answer = await of_the_service(settings.model_copy(update={"redis_url": redis_url}))
+    assert answer.status_code == 200
+    assert answer.json()["checks"] == {name: {"status": "ok"} for name in ("database", "store", "redis")}
+
+
+async def test_a_database_without_its_migrations_is_out_of_order(tmp_path: Path) -> None:
+    answer = await of_the_service(Settings(data_folder=tmp_path, disk_floor_bytes=0))
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["database"] == {"status": "unavailable"}
+    assert answer.json()["checks"]["store"] == {"status": "ok"}
+
+
+async def test_a_database_server_that_is_away_is_out_of_order(tmp_path: Path) -> None:
+    url = f"postgresql://cairn:hunter2@127.0.0.1:{free_port()}/cairn"
+    answer = await of_the_service(Settings(data_folder=tmp_path, database_url=url, disk_floor_bytes=0))
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["database"] == {"status": "unavailable"}
+
+
+async def test_a_disk_below_its_floor_is_out_of_order_and_a_missing_redis_is_not(settings: Settings) -> None:
+    given = {"disk_floor_bytes": 2**60, "redis_url": f"redis://127.0.0.1:{free_port()}"}
+    answer = await of_the_service(settings.model_copy(update=given))
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "status": "unavailable",
+        "checks": {
+            "database": {"status": "ok"},
+            "store": {"status": "unavailable"},
+            "redis": {"status": "unavailable"},
+        },
+    }
