@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Executable, Row, Select, event, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 
@@ -93,14 +93,19 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.is_embedded = make_url(url).get_backend_name() == "sqlite"
+        # Faults are logged, and the parameters of a statement are people's addresses and password hashes.
         if self.is_embedded:
-            self._writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=SQLITE_BUSY_SECONDS)
-            self._reader = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+            self._writer = create_async_engine(
+                url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=SQLITE_BUSY_SECONDS
+            )
+            self._reader = create_async_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=0)
             _prepare_sqlite(self._writer)
             _prepare_sqlite(self._reader)
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
         else:
-            self._writer = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+            self._writer = create_async_engine(
+                url, hide_parameters=True, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+            )
             self._reader = self._writer
         self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -153,6 +158,12 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+
+def _refuse_closed(connection: DBAPIConnection, _record: object, _proxy: object) -> None:
+    # The driver has seen it when a server went away meanwhile; a ping would tell no more, at three round trips each.
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def _begin_immediate(connection: Connection) -> None:
