@@ -31,14 +31,16 @@ class Together(Generic[Question, Answer]):
         self._at_once = at_once
         self._maximum_together = maximum_together
         self._waiting: dict[asyncio.Future[Answer | None], Question] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps no hold of them
 
     async def ask(self, question: Question) -> Answer | None:
         """The answer as of now, or later; never from before the question. Raises what `load` raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer | None] = loop.create_future()
         self._waiting[future] = question
-        if len(self._tasks) < self._at_once:
+        if self._under_way < self._at_once:
+            self._under_way += 1
             # A context of its own: what goes wrong for all of them is not one request's.
             task = loop.create_task(self._answer_all(), context=Context())
             self._tasks.add(task)
@@ -49,17 +51,24 @@ class Together(Generic[Question, Answer]):
             self._waiting.pop(future, None)
 
     async def _answer_all(self) -> None:
-        while self._waiting:
-            asked = dict(islice(self._waiting.items(), self._maximum_together))
+        try:
+            while self._waiting:
+                await self._answer_some()
+        finally:
+            # Here, not when the task is seen to be done: a question that came in between would wait for nobody.
+            self._under_way -= 1
+
+    async def _answer_some(self) -> None:
+        asked = dict(islice(self._waiting.items(), self._maximum_together))
+        for future in asked:
+            del self._waiting[future]
+        try:
+            answers = await self._load(set(asked.values()))
+        except Exception as fault:  # noqa: BLE001 - it is raised where the questions were asked
             for future in asked:
-                del self._waiting[future]
-            try:
-                answers = await self._load(set(asked.values()))
-            except Exception as fault:  # noqa: BLE001 - it is raised where the questions were asked
-                for future in asked:
-                    if not future.done():
-                        future.set_exception(fault)
-            else:
-                for future, question in asked.items():
-                    if not future.done():
-                        future.set_result(answers.get(question))
+                if not future.done():
+                    future.set_exception(fault)
+        else:
+            for future, question in asked.items():
+                if not future.done():
+                    future.set_result(answers.get(question))
