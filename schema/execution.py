@@ -149,6 +149,10 @@ class Executor:
         errors = validate(self.schema, document, self._rules, MAXIMUM_ERRORS, hide_suggestions=self._secretive)
         if any(error.message == _COMPARED_TOO_MUCH for error in errors):
             raise QueryRefused([too_complex("comparisons", self._limits.comparisons)])
+        if self._secretive:
+            # A missing selection of subfields is answered with a suggestion whether or not suggestions are hidden.
+            for error in errors:
+                error.message = error.message.partition(" Did you mean ")[0]
         if errors:
             raise QueryRefused(coded(errors, "GRAPHQL_VALIDATION_FAILED"))
         return document

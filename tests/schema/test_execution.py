@@ -219,6 +219,7 @@ def test_without_introspection_nothing_tells_of_the_schema() -> None:
         '{ __type(name: "Thing") { name } }',
         "{ hell }",
         "{ things { node } }",
+        "{ things }",
     ):
         errors = ask.refusals(query)
         assert {error["extensions"]["code"] for error in errors} == {"GRAPHQL_VALIDATION_FAILED"}
