@@ -1,9 +1,13 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.engine.url import make_url
 from sqlmodel import col
 
 from db.engine import Database, Duplicate
@@ -14,6 +18,13 @@ NOW = datetime.now(UTC)
 
 def workspace(name: str) -> Workspace:
     return Workspace(name=name, created_at=NOW)
+
+
+@asynccontextmanager
+async def asyncpg_connection(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
+    yield connection
+    await connection.close()
 
 
 async def names(database: Database) -> list[str]:
@@ -54,6 +65,17 @@ async def test_a_duplicate_tells_which_column_it_is_about(database_url: str) -> 
             await tx.add(User(**user, username_folded="a", email_folded="c@b.org"))
     assert caught.value.concerns("username_folded")
     assert not caught.value.concerns("email_folded")
+    await database.close()
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    async with database.reading() as rows:
+        lost = await rows.scalar(select(func.pg_backend_pid()))
+    async with asyncpg_connection(postgres_url) as other:
+        await other.execute("SELECT pg_terminate_backend($1)", lost)
+    async with database.transaction() as tx:
+        assert await tx.scalar(select(func.pg_backend_pid())) != lost
     await database.close()
 
 
