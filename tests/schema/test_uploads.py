@@ -124,6 +124,7 @@ async def test_no_files_at_all_are_no_results(client: AsyncClient) -> None:
         ("notes.txt", bytes(range(256)), None),
         ("photo.png", b"", None),
     ],
+    ids=["html as png", "elf as jpg", "exe as jpg", "zip as docx", "png as pdf", "bytes as txt", "nothing as png"],
 )
 async def test_bytes_that_are_not_what_the_name_says_are_refused(
     client: AsyncClient, settings: Settings, name: str, content: bytes, detected: str | None
@@ -151,6 +152,7 @@ async def test_bytes_that_are_not_what_the_name_says_are_refused(
             "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         ),
     ],
+    ids=["png", "md", "json", "empty txt", "tar.gz", "docx"],
 )
 async def test_bytes_that_are_what_the_name_says_become_a_file(
     client: AsyncClient, name: str, content: bytes, media_type: str
