@@ -1,6 +1,7 @@
 """File parts into the store: each part to the uploads that `map` gives it, as far as the rules admit them."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from domain.policy import UploadPolicy
 from domain.uploads import Part, Receiver, UploadIntent, admit_intent, admit_part
 from domain.viewer import Viewer
 from schema.uploads import UploadSlot
-from storage.store import BlobStore
+from storage.store import BlobStore, StoreError
 
 
 class Delivery:
@@ -69,10 +70,12 @@ class Delivery:
 
     async def abandon(self, store: BlobStore) -> None:
         """Remove what no resolver has taken."""
-        if self._receiver is not None:
-            await self._receiver.abandon()
-        elif (received := self.slot.left_over) is not None:
-            await store.delete(received.stored.key)
+        # What a store cannot remove now is removed when its lease is over; the answer does not depend on it.
+        with suppress(StoreError):
+            if self._receiver is not None:
+                await self._receiver.abandon()
+            elif (received := self.slot.left_over) is not None:
+                await store.delete(received.stored.key)
 
 
 class Intake:

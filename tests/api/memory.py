@@ -5,11 +5,14 @@ from collections.abc import AsyncGenerator
 from hashlib import sha256
 from zlib import crc32
 
-from storage.store import BlobMissing, Stored
+from storage.store import BlobMissing, Stored, StoreError
 
 
 class MemoryStore:
-    """Blobs by key: finished ones in `blobs`, others in `incoming`. `fault` is raised by the next write."""
+    """Blobs by key: finished ones in `blobs`, others in `incoming`.
+
+    `fault` is raised by the next write; what lies under a `broken` key cannot be removed.
+    """
 
     name = "memory"
 
@@ -17,6 +20,7 @@ class MemoryStore:
         self.blobs: dict[str, bytes] = {}
         self.incoming: dict[str, bytearray] = {}
         self.fault: Exception | None = None
+        self.broken: set[str] = set()
         self.created = 0
 
     @property
@@ -42,6 +46,8 @@ class MemoryStore:
     async def delete(self, key: str) -> None:
         """Takes its time, so that a cancellation can come in between."""
         await asyncio.sleep(0.01)
+        if key in self.broken:
+            raise StoreError
         self.blobs.pop(key, None)
         self.incoming.pop(key, None)
 

@@ -263,6 +263,12 @@ async def test_a_fault_of_the_store_is_no_refusal_and_leaves_nothing(scene: Scen
     assert scene.store.is_empty
 
 
+async def test_a_store_that_cannot_remove_does_not_change_the_answer(scene: Scene) -> None:
+    async with received(scene, incoming([uploads([b"a", b"b"], ["a.txt", "b.txt"])])) as slots:
+        scene.store.broken.add(slots[0].outcome.stored.key)  # type: ignore[union-attr]
+    assert list(scene.store.blobs) == list(scene.store.broken)
+
+
 @pytest.mark.parametrize(
     ("content_type", "kind"),
     [("multipart/form-data", EnvelopeBreach), ("multipart/mixed; boundary=a", MediaTypeUnsupported)],

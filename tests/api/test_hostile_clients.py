@@ -86,13 +86,13 @@ async def aim(live: Live) -> Target:
 
 
 @pytest.fixture(scope="module")
-async def target(service: Live) -> Target:
-    return await aim(service)
+def target(service: Live) -> Target:
+    return asyncio.run(aim(service))
 
 
 @pytest.fixture(scope="module")
-async def large_target(large_service: Live) -> Target:
-    return await aim(large_service)
+def large_target(large_service: Live) -> Target:
+    return asyncio.run(aim(large_service))
 
 
 def request_head(case: Case, token: str, length: int | None) -> bytes:
@@ -205,6 +205,15 @@ async def test_a_client_that_sends_a_byte_now_and_then_is_told_so(target: Target
     dribbling.cancel()
     writer.transport.abort()
     assert wait_for(lambda: not target.stored(), 5)
+
+
+def test_nobody_is_told_to_go_on_who_may_not(target: Target) -> None:
+    case = Case("", 401, "", b"", headers={"authorization": "Bearer nonsense", "expect": "100-continue"})
+    with socket.create_connection(("127.0.0.1", target.live.port), 10) as sender:
+        sender.sendall(request_head(case, "", 10**6))
+        assert sender.recv(65536).startswith(b"HTTP/1.1 401")
+        sender.shutdown(socket.SHUT_WR)
+        assert b"100" not in b"".join(iter(lambda: sender.recv(65536), b""))
 
 
 @pytest.mark.parametrize("reset", [False, True])

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import orjson
 import pytest
 from httpx2 import ASGITransport, AsyncClient
+from hypothesis import strategies as st
 from starlette.types import ASGIApp, Message
 
 from api.app import create_app
 from api.settings import Settings
 from tests import servers
 from tests.api import hostile
-from tests.api.bodies import split
+from tests.api.bodies import split, uploads
 from tests.api.hostile import Case
 from tests.api.hostile_documents import DOCUMENTS
 from tests.api.hostile_envelopes import ENVELOPES
@@ -170,6 +172,23 @@ async def test_a_hostile_request_is_refused_by_what_decides_it_and_leaves_nothin
     assert target.stored() == before
     # What is still on its way would be taken for the next request.
     assert (exchange.headers.get(b"connection") == b"close") == (not case.is_whole)
+
+
+GARBLINGS = st.lists(
+    st.tuples(st.integers(0, 1000), st.integers(0, 40), st.binary(max_size=10)), min_size=1, max_size=3
+)
+
+
+@pytest.mark.slow
+@hypothesis.settings(max_examples=1000, deadline=None)
+@hypothesis.given(garblings=GARBLINGS)
+async def test_a_garbled_upload_is_never_a_fault(target: Target, garblings: list[tuple[int, int, bytes]]) -> None:
+    body = uploads([b"first", b"second"], ["a.txt", "b.txt"])
+    for start, length, instead in garblings:
+        body = body[:start] + instead + body[start + length :]
+    exchange = await exchanged(target, Case("", 0, "", body, is_whole=True))
+    assert 200 <= exchange.status < 500
+    assert not {path.parent.name for path in target.stored()} & {"incoming", "leases"}
 
 
 async def test_after_all_of_them_the_service_works_as_before(target: Target) -> None:
