@@ -103,9 +103,8 @@ class Database:
             _prepare_sqlite(self._reader)
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
         else:
-            self._writer = create_async_engine(
-                url, hide_parameters=True, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
-            )
+            self._writer = create_async_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=pool_size)
+            event.listen(self._writer.sync_engine, "checkout", _refuse_closed)
             self._reader = self._writer
         self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
 
