@@ -25,13 +25,13 @@ class CredentialsRow(NamedTuple):
 
 
 class WorkspaceRow(NamedTuple):
-    """A workspace as one of its members sees it."""
+    """A workspace, and the viewer's role in it: None for an administrator who is no member."""
 
     id: UUID
     name: str
     personal_user_id: UUID | None
     created_at: datetime
-    viewer_role: str
+    viewer_role: str | None
 
 
 class FileRow(NamedTuple):

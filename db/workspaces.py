@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, select
 from sqlmodel import col
 
 from db.engine import Rows, Selection
@@ -44,9 +44,17 @@ async def role_of(rows: Rows, user_id: UUID, workspace_id: UUID) -> str | None:
     return role
 
 
-async def personal(rows: Rows, user_id: UUID) -> WorkspaceRow:
-    """The personal workspace, which every user has."""
-    [row] = await rows.all(visible_to(user_id).where(col(Workspace.personal_user_id) == user_id))
+async def personal_of(rows: Rows, user_id: UUID, viewer_id: UUID) -> WorkspaceRow:
+    """The personal workspace, which every user has, with the viewer's role in it if there is one."""
+    [row] = await rows.all(
+        select(*_COLUMNS)
+        .join(
+            Member,
+            and_(col(Member.workspace_id) == col(Workspace.id), col(Member.user_id) == viewer_id),
+            isouter=True,
+        )
+        .where(col(Workspace.personal_user_id) == user_id)
+    )
     return WorkspaceRow._make(row)
 
 

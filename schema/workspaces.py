@@ -36,5 +36,5 @@ def workspace_of(row: WorkspaceRow) -> Workspace:
         name=row.name,
         personal=row.personal_user_id is not None,
         created_at=DateTime(row.created_at),
-        viewer_role=WorkspaceRole(row.viewer_role),
+        viewer_role=WorkspaceRole(row.viewer_role) if row.viewer_role else None,
     )

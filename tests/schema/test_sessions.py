@@ -189,7 +189,7 @@ async def test_a_disabled_users_token_stops_working_at_once(client: AsyncClient,
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-async def test_an_administrator_sees_the_account_of_others_but_no_workspace_of_theirs(
+async def test_an_administrator_sees_the_account_of_others_but_reads_no_workspace_of_theirs(
     client: AsyncClient, settings: Settings
 ) -> None:
     account = await sign_up(client, "grace")
@@ -201,10 +201,13 @@ async def test_an_administrator_sees_the_account_of_others_but_no_workspace_of_t
         await tx.execute(update(User).where(col(User.username) == "boss").values(role="ADMIN"))
     await database.close()
     query = """query ($user: ID!, $workspace: ID!) {
-      node(id: $user) { ... on User { username account { email personalWorkspace { id } } } }
+      node(id: $user) { ... on User { username account { email personalWorkspace { id viewerRole } } } }
       nodes(ids: [$workspace]) { id }
     }"""
     seen = await ask(client, query, boss, user=account.id, workspace=workspace)
-    assert seen["node"] == {"username": "grace", "account": {"email": "grace@example.org", "personalWorkspace": None}}
+    assert seen["node"] == {
+        "username": "grace",
+        "account": {"email": "grace@example.org", "personalWorkspace": {"id": workspace, "viewerRole": None}},
+    }
     assert seen["nodes"] == [None]
     assert (await ask(client, query, stranger, user=account.id, workspace=workspace))["node"] is None
