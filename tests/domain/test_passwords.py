@@ -21,7 +21,9 @@ def test_a_bcrypt_hash_verifies_and_is_outdated() -> None:
     assert (right.is_right, right.is_outdated) == (True, True)
 
 
-@pytest.mark.parametrize("hashed", [BCRYPT, hash_password(GOOD), None, "", "garbage"])
+@pytest.mark.parametrize(
+    "hashed", [BCRYPT, hash_password(GOOD), None, "", "garbage"], ids=["bcrypt", "argon2", "none", "empty", "garbage"]
+)
 @pytest.mark.parametrize("password", ["", "wrong", "x" * 73, "x" * 1025, GOOD + "\0", "\ud800", GOOD[:-1] + "\udfff"])
 def test_whatever_a_scheme_cannot_take_is_a_wrong_password(password: str, hashed: str | None) -> None:
     assert not verify_password(password, hashed).is_right
