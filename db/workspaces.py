@@ -44,18 +44,13 @@ async def role_of(rows: Rows, user_id: UUID, workspace_id: UUID) -> str | None:
     return role
 
 
-async def personal_of(rows: Rows, user_id: UUID, viewer_id: UUID) -> WorkspaceRow:
-    """The personal workspace, which every user has, with the viewer's role in it if there is one."""
-    [row] = await rows.all(
-        select(*_COLUMNS)
-        .join(
-            Member,
-            and_(col(Member.workspace_id) == col(Workspace.id), col(Member.user_id) == viewer_id),
-            isouter=True,
-        )
-        .where(col(Workspace.personal_user_id) == user_id)
+async def personal_of(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> list[WorkspaceRow]:
+    """The personal workspaces of users, with the viewer's role in each if there is one, in no particular order."""
+    membership = and_(col(Member.workspace_id) == col(Workspace.id), col(Member.user_id) == viewer_id)
+    found = await rows.all(
+        select(*_COLUMNS).join(Member, membership, isouter=True).where(col(Workspace.personal_user_id).in_(user_ids))
     )
-    return WorkspaceRow._make(row)
+    return [WorkspaceRow._make(row) for row in found]
 
 
 async def personal_id(rows: Rows, user_id: UUID) -> UUID | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import strawberry
 
@@ -10,16 +10,14 @@ from db.pages import Page
 from db.rows import FileRow, VersionRow
 from domain import downloads
 from domain.downloads import LinkTerms
-from domain.errors import NotFound
 from schema.connections import Cursors, PageInfo
 from schema.context import Info
 from schema.ids import Prefix, encode
+from schema.loaders import present
 from schema.nodes import Node
 from schema.scalars import URL, ByteCount, DateTime
 from schema.users import User, user_of
 from schema.workspaces import Workspace, workspace_of
-
-Row = TypeVar("Row")
 
 
 @strawberry.enum(description="Whether a file can be had.")
@@ -71,7 +69,7 @@ class File(Node):
     @strawberry.field(description="The workspace it belongs to.")
     async def workspace(self, info: Info) -> Workspace:
         """Visible, as the file is: both ask for the same membership."""
-        return workspace_of(await _present(info.context.loaders.workspaces.load(self.row.workspace_id)))
+        return workspace_of(await present(info.context.loaders.workspaces.load(self.row.workspace_id)))
 
     @strawberry.field(description="Who uploaded it; null once that account is gone.")
     async def uploaded_by(self, info: Info) -> User | None:
@@ -79,12 +77,12 @@ class File(Node):
         if self.row.uploaded_by_id is None:
             return None
         row = await info.context.loaders.uploaders.load(self.row.uploaded_by_id)
-        return row and user_of(row, info.context.viewer)
+        return row and user_of(row, info.context.loaders)
 
     @strawberry.field(description="Its current content.")
     async def version(self, info: Info) -> Version:
         """The version whose size, type and digest the file repeats."""
-        return version_of(await _present(info.context.loaders.versions.load(self.row.version_id)))
+        return version_of(await present(info.context.loaders.versions.load(self.row.version_id)))
 
     @strawberry.field(
         description="A URL that needs no header for a limited time. It opens this version, also when newer ones follow."
@@ -171,10 +169,3 @@ def connection_of(page: Page[FileRow], cursors: Cursors, count: Callable[[], Awa
             end_cursor=edges[-1].cursor if edges else None,
         ),
     )
-
-
-async def _present(loading: Awaitable[Row | None]) -> Row:
-    row = await loading
-    if row is None:
-        raise NotFound(message="It was removed meanwhile.")
-    return row

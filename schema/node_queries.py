@@ -25,7 +25,7 @@ class NodeQueries:
         """Through the loader, as any user."""
         user_id = info.context.viewer.user_id
         row = await info.context.loaders.users.load(user_id) if user_id else None
-        return row and user_of(row, info.context.viewer)
+        return row and user_of(row, info.context.loaders)
 
     @strawberry.field(description="Whatever has this id, or null when it is absent or not yours to see.")
     async def node(
@@ -54,6 +54,6 @@ async def _node(context: Context, node_id: str) -> Node | None:
             return workspace and workspace_of(workspace)
         case (Prefix.USER, user_id):
             user = await context.loaders.users.load(user_id)
-            return user and user_of(user, context.viewer)
+            return user and user_of(user, context.loaders)
         case _:
             return None

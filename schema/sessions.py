@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 import strawberry
 
+from db.engine import Database
 from domain import sessions, users
 from domain.errors import InvalidInput, WrongPassword
 from domain.sessions import SignedIn
@@ -11,6 +12,7 @@ from domain.tokens import TOKEN_TYPE
 from domain.users import NewUser
 from domain.viewer import Viewer
 from schema.context import Info, changing
+from schema.loaders import Loaders
 from schema.problems import Problem, problems_of, refusable
 from schema.scalars import DateTime
 from schema.users import User, user_of
@@ -58,11 +60,11 @@ class _SignedInPayload:
         return cls(problems=problems)
 
     @classmethod
-    def of(cls, signed_in: SignedIn) -> Self:
+    def of(cls, db: Database, signed_in: SignedIn) -> Self:
         """An answer with a token, in which the user sees the own account."""
         row, token = signed_in.user, signed_in.token
         return cls(
-            user=user_of(row, Viewer(row.id)),
+            user=user_of(row, Loaders(db, Viewer(row.id))),
             access_token=token.text,
             token_type=TOKEN_TYPE,
             expires_at=DateTime(token.expires_at),
@@ -96,7 +98,7 @@ class SessionMutations:
         password_hash = await context.ports.hasher.hash(new.password)
         async with changing(context) as tx:
             user = await users.create_user(tx, context.ports, new, password_hash, context.request)
-        return SignupPayload.of(sessions.sign_in(context.ports, user))
+        return SignupPayload.of(context.db, sessions.sign_in(context.ports, user))
 
     @strawberry.mutation(description="Sign in with a password. An unknown account is answered like a wrong password.")
     @refusable(LoginPayload)
@@ -110,7 +112,7 @@ class SessionMutations:
             outcome = await sessions.login(tx, context.ports, attempt, context.request)
         if isinstance(outcome, WrongPassword):
             return LoginPayload.refused(problems_of(outcome))
-        return LoginPayload.of(outcome)
+        return LoginPayload.of(context.db, outcome)
 
 
 def _name_of(given: LoginInput) -> str:

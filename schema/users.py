@@ -6,10 +6,8 @@ from uuid import UUID
 import strawberry
 
 from db.rows import UserRow
-from domain import workspaces
-from domain.viewer import Viewer
-from schema.context import Info
 from schema.ids import Prefix, encode
+from schema.loaders import Loaders, present
 from schema.nodes import Node
 from schema.scalars import DateTime
 from schema.workspaces import Workspace, workspace_of
@@ -28,17 +26,16 @@ class Account:
     """A user's account."""
 
     user_id: strawberry.Private[UUID]
-    viewer: strawberry.Private[Viewer]
+    loaders: strawberry.Private[Loaders]
     email: str = strawberry.field(description="The address for mail and login.")
     role: UserRole = strawberry.field(description="What the user may do to the service as a whole.")
     disabled: bool = strawberry.field(description="Whether the user is kept out.")
     last_login_at: DateTime | None = strawberry.field(description="The last login with a password; null before it.")
 
     @strawberry.field(description="The workspace that files go to when none is named.")
-    async def personal_workspace(self, info: Info) -> Workspace:
+    async def personal_workspace(self) -> Workspace:
         """An administrator sees that it is there, and not what lies in it."""
-        async with info.context.db.reading() as rows:
-            return workspace_of(await workspaces.personal_of(rows, self.viewer, self.user_id))
+        return workspace_of(await present(self.loaders.personal_workspaces.load(self.user_id)))
 
 
 @strawberry.type(description="A person or program with an account.")
@@ -52,20 +49,21 @@ class User(Node):
     )
 
 
-def user_of(row: UserRow, viewer: Viewer) -> User:
-    """The user of a row, with the account where the viewer may see it."""
+def user_of(row: UserRow, loaders: Loaders) -> User:
+    """The user of a row, with the account where the loaders' viewer may see it."""
+    viewer = loaders.viewer
     return User(
         id=encode(Prefix.USER, row.id),
         username=row.username,
         created_at=DateTime(row.created_at),
-        account=_account_of(row, viewer) if viewer.is_admin or viewer.user_id == row.id else None,
+        account=_account_of(row, loaders) if viewer.is_admin or viewer.user_id == row.id else None,
     )
 
 
-def _account_of(row: UserRow, viewer: Viewer) -> Account:
+def _account_of(row: UserRow, loaders: Loaders) -> Account:
     return Account(
         user_id=row.id,
-        viewer=viewer,
+        loaders=loaders,
         email=row.email,
         role=UserRole(row.role),
         disabled=row.disabled_at is not None,
