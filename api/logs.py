@@ -6,6 +6,7 @@ ends in the same stream. Query strings, passwords and tokens are never logged.
 
 import json
 import logging
+import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, BinaryIO, Literal, TextIO, cast
@@ -132,3 +133,11 @@ class _Forwarding(logging.Handler):
             self._logger.log(record.levelno, message, logger=record.name, exc_info=record.exc_info or None)
         except Exception:  # noqa: BLE001 - what handlers do: logging never breaks the caller
             self.handleError(record)
+
+
+# Whoever makes an application without the command line (tests, benchmarks) gets plain lines too: structlog's own
+# defaults draw tracebacks in boxes with every local variable, for seconds each.
+structlog.configure(
+    processors=_processors("console", is_terminal=False),
+    logger_factory=lambda name="": _Lines(sys.stdout.buffer, name),
+)

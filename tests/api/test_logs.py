@@ -32,9 +32,10 @@ class Output(io.TextIOWrapper):
 @pytest.fixture
 def output() -> Iterator[Output]:
     loggers = [logging.getLogger(name) for name in (None, *logs.QUIET, "alembic.runtime.migration")]
+    defaults = structlog.get_config()
     before = [(logger, logger.handlers, logger.level, logger.filters) for logger in loggers]
     yield Output()
-    structlog.reset_defaults()
+    structlog.configure(**defaults)
     logging.captureWarnings(capture=False)
     for logger, handlers, level, filters in before:
         logger.handlers, logger.filters = handlers, filters
@@ -156,6 +157,16 @@ def test_tracebacks_for_people_show_no_local_variables(output: Output) -> None:
         logs.get_logger("api.some").exception("fault")
     assert "KeyError: 7" in output.text()
     assert output.text().count("hunter2") == 1, "only in the source line that calls"
+
+
+def test_before_it_is_configured_tracebacks_are_plain(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    try:
+        raise_key_error()
+    except KeyError:
+        logs.get_logger("api.some").exception("fault")
+    printed = capsysbinary.readouterr().out.decode()
+    assert printed.rstrip().endswith("KeyError: 'gone'")
+    assert "[api.some]" in printed
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ async def test_a_hanging_redis_is_waited_for_once(server: Server, link: RedisLin
             times.append(await seconds_of_a_call(link))
     finally:
         server.signal(signal.SIGCONT)
-    assert times[0] < 0.2
+    assert times[0] < 0.5
     assert sorted(times[1:])[10] < 0.02
     assert await returns(link)
     # The first of the given up increments reached the server all the same; its late answer is nobody's.
@@ -111,7 +111,7 @@ async def test_many_calls_into_a_hanging_redis_wait_together(server: Server, lin
     finally:
         server.signal(signal.SIGCONT)
     assert answers == [None] * 200
-    assert elapsed < 0.3
+    assert elapsed < 2  # one after the other they would take sixteen
     assert await returns(link)
 
 
