@@ -5,7 +5,7 @@ in `domain.downloads`.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -33,8 +33,8 @@ from api.ranges import (
 )
 from api.recorder import DownloadRecorder
 from api.sending import Outflow
-from api.together import Together
 from db.engine import Database, Rows
+from db.together import Together
 from domain.downloads import Disposition, Download, SignedDownload, Wanted, open_all, wanted_by
 from domain.errors import BadCredential, InvalidInput, NotFound, NotSignedIn, Refusal, Unavailable
 from domain.events import RequestFacts
@@ -168,7 +168,7 @@ class Transfers:
         finally:
             self._recorder.end(trail, outflow.sent)
 
-    async def _first(self, pieces: AsyncIterator[bytes], scope: Scope) -> bytes:
+    async def _first(self, pieces: AsyncGenerator[bytes, None], scope: Scope) -> bytes:
         try:
             return await anext(pieces, b"")
         except StoreError as fault:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from api.together import Together
+from db.together import Together
 
 mark: ContextVar[str] = ContextVar("mark", default="none")
 
