@@ -1,7 +1,7 @@
 """Bytes onto the wire, piece by piece, with a count of those that really went out."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.types import Message, Receive, Send
 
@@ -18,7 +18,7 @@ class Outflow:
         self._send = send
         self.sent = 0
 
-    async def run(self, head: Message, first: bytes, rest: AsyncIterator[bytes], length: int) -> None:
+    async def run(self, head: Message, first: bytes, rest: AsyncGenerator[bytes, None], length: int) -> None:
         """Send the head, `first` and then the rest, `length` bytes together, until that is done or the client has left.
 
         Raises StoreError when the pieces end early: the server then cuts the connection, so that a part never looks
@@ -32,10 +32,9 @@ class Outflow:
             else:
                 await self._stream(first, rest, length)
         finally:
-            if isinstance(rest, AsyncGenerator):
-                await rest.aclose()
+            await rest.aclose()
 
-    async def _stream(self, first: bytes, rest: AsyncIterator[bytes], length: int) -> None:
+    async def _stream(self, first: bytes, rest: AsyncGenerator[bytes, None], length: int) -> None:
         # uvicorn takes bytes for a client that has left without a word, so somebody has to listen for its leaving.
         departure = asyncio.ensure_future(self._departure())
         try:
