@@ -17,7 +17,8 @@ import aiofiles.os
 
 from storage.drafts import Draft
 from storage.faults import translated
-from storage.layout import Layout, Sync, private
+from storage.keys import require_key
+from storage.layout import Layout, Sync
 from storage.leases import Leases
 from storage.readers import pieces_of
 from storage.room import Room
@@ -52,6 +53,7 @@ class DiskStore:
     async def open(self) -> None:
         """Make the folders, remove nothing, and begin to renew leases. Raises StoreError."""
         await self._threads.run(self._layout.open)
+        await self._threads.run(self._leases.open)
         self._renewal = asyncio.create_task(self._renew_again_and_again())
 
     async def close(self) -> None:
@@ -60,13 +62,16 @@ class DiskStore:
             self._renewal.cancel()
             await asyncio.wait({self._renewal})
         self._threads.close()
+        if self._renewal is not None:
+            self._layout.close()
+            self._leases.close()
 
     async def create(self, key: str) -> DiskWriter:
         """Begin a blob under a fresh key. Raises StoreFull when the floor is reached, and ValueError for no key.
 
         Nothing lies on the disk before the first 64 KiB to 1 MiB have come: a key in use is refused then, not here.
         """
-        self._layout.blob(key)
+        require_key(key)
         if self._room.is_known:
             self._room.require()
         else:
@@ -76,17 +81,18 @@ class DiskStore:
 
     async def release(self, key: str) -> None:
         """End the lease of a finished blob. Idempotent. Raises StoreError."""
-        self._layout.blob(key)
+        require_key(key)
         self._leases.forget(key)
         await self._threads.run(self._leases.end, key)
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Bytes `start` up to, not including, `end` (None: all), in pieces of at most 1 MiB; see BlobStore."""
-        return pieces_of(self._threads, self._layout.blob(key), start, end)
+        require_key(key)
+        return pieces_of(self._threads, self._layout, key, start, end)
 
     async def delete(self, key: str) -> None:
         """Remove the bytes, finished or not, then the lease. Idempotent. Raises StoreError."""
-        self._layout.blob(key)
+        require_key(key)
         self._leases.forget(key)
         await self._threads.run(self._remove, key)
 
@@ -101,7 +107,7 @@ class DiskStore:
         # One name for all: a probe that was cut short is overwritten by the next one rather than left for good.
         path, executor = self._layout.folder / "probe", self._threads.executor
         with translated():
-            async with aiofiles.open(path, "wb", opener=private, executor=executor) as probe:
+            async with aiofiles.open(path, "wb", opener=_private, executor=executor) as probe:
                 await probe.write(_PROBE)
                 await probe.flush()
                 await self._threads.run(self._layout.sync, probe.fileno())
@@ -119,3 +125,7 @@ class DiskStore:
                 await self._threads.run(self._leases.renew, self._leases.held())
             except StoreError:
                 _log.exception("leases could not be renewed")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from threading import Lock
 
 from storage.digest import Tally
-from storage.layout import Layout, private
+from storage.layout import Layout
 from storage.leases import Leases
 from storage.room import Room
 from storage.store import Stored, StoreError
@@ -69,18 +69,20 @@ class Draft:
     def _begin(self) -> io.FileIO:
         self._leases.begin(self._key)
         try:
-            if self._layout.blob(self._key).exists():
-                raise FileExistsError(f"there is a blob under {self._key}")
-            return io.FileIO(self._layout.incoming(self._key), "x", opener=private)
+            # A file object closes itself when a writer is forgotten rather than ended.
+            return io.FileIO(self._layout.begin(self._key), "w")
         except OSError:
             self._leases.end(self._key)
             raise
 
 
-def _write(descriptor: int, pieces: Pieces) -> None:
-    written = os.writev(descriptor, pieces)
-    if written < sum(map(len, pieces)):
-        # The disk is about to be full, a limit is near, or a signal came in between: the next write tells.
-        rest = memoryview(b"".join(pieces))[written:]
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+def _write(descriptor: int, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
+    while pieces:
+        pieces = _after(os.writev(descriptor, pieces), pieces)
+
+
+def _after(written: int, pieces: Sequence[bytes | bytearray | memoryview]) -> Sequence[memoryview]:
+    if written == sum(map(len, pieces)):
+        return ()
+    # The disk is about to be full, a limit is near, or a signal came in between: the next write tells.
+    return (memoryview(b"".join(pieces))[written:],)

@@ -2,9 +2,12 @@
 
 import re
 import secrets
-from pathlib import Path
 
 _KEY = re.compile(r"[0-9a-f]{32}")
+
+# The folders that keys are spread over: so few that all are made, and made to last, before the first blob comes.
+# Hundreds of thousands of names in a folder are no burden to a file system; a new folder costs as much as the blob.
+BRANCHES = tuple(f"{number:02x}" for number in range(256))
 
 
 def new_key() -> str:
@@ -17,8 +20,13 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
-def path_below(folder: Path, key: str) -> Path:
-    """The place of a key, two levels below the folder: `ab/cd/abcd…`. Raises ValueError for anything but a key."""
-    if not is_key(key):
-        raise ValueError(f"not a key: {key!r}")
-    return folder / key[:2] / key[2:4] / key
+def require_key(text: str) -> None:
+    """Do nothing for a key. Raises ValueError for anything else."""
+    if not is_key(text):
+        raise ValueError(f"not a key: {text!r}")
+
+
+def path_of(key: str) -> str:
+    """The path of a key below a folder that has `BRANCHES`: `ab/abcd…`. Raises ValueError for anything but a key."""
+    require_key(key)
+    return f"{key[:2]}/{key}"

@@ -1,26 +1,22 @@
 """Where bytes lie below the folder of a store, and how they get there for good.
 
-incoming/<key>       bytes that are being received
-blobs/ab/cd/<key>    finished bytes
-leases/<key>         marks of keys in flight, see `storage.leases`
+incoming/<key>   bytes that are being received
+blobs/ab/<key>   finished bytes
+leases/<key>     marks of keys in flight, see `storage.leases`
 """
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from storage.keys import path_below
+from storage.keys import BRANCHES, path_of
 
 Sync = Callable[[int], None]
 
 
-def private(path: str, flags: int) -> int:
-    """Open a file that, if it is made now, is for this user alone: an `opener` of Python's."""
-    return os.open(path, flags, 0o600)
-
-
 class Layout:
-    """The places below one folder. Everything but the places themselves blocks and raises OSError.
+    """The places below one folder, found through descriptors. Everything here blocks and raises OSError.
 
     `sync` makes what lies behind a descriptor survive power loss: `os.fsync`, or a witness of it.
     """
@@ -29,51 +25,54 @@ class Layout:
         self.folder = folder
         self.leases = folder / "leases"
         self.sync = sync
-        self._incoming = folder / "incoming"
-        self._blobs = folder / "blobs"
-        # Folders of blobs whose own entries in the folders above are known to survive power loss.
-        self._lasting: set[Path] = set()
+        self._incoming = -1
+        self._blobs = -1
 
     def open(self) -> None:
         """Make the folders that are not there yet, for this user alone."""
-        places = (self._incoming, self._blobs, self.leases)
-        missing = [path for path in (*reversed(self.folder.parents), self.folder, *places) if not path.exists()]
-        for path in missing:
+        incoming, blobs = self.folder / "incoming", self.folder / "blobs"
+        missing = [path for path in (*reversed(self.folder.parents), self.folder) if not path.exists()]
+        for path in (*missing, incoming, self.leases, blobs, *(blobs / branch for branch in BRANCHES)):
             path.mkdir(mode=0o700, exist_ok=True)
-        for path in {self.folder, *(made.parent for made in missing)}:
+        # Also where all were there: another process may have made them a moment ago, and a blob must not outlast them.
+        for path in (*(made.parent for made in missing), self.folder, blobs):
             self._sync_folder(path)
+        self._incoming, self._blobs = _descriptor_of(incoming), _descriptor_of(blobs)
 
-    def incoming(self, key: str) -> Path:
-        """Where the bytes of a key lie while they are received."""
-        return self._incoming / key
+    def close(self) -> None:
+        """Let go of the folders."""
+        for descriptor in (self._incoming, self._blobs):
+            os.close(descriptor)
 
-    def blob(self, key: str) -> Path:
-        """Where the bytes of a key lie when they are complete. Raises ValueError for anything but a key."""
-        return path_below(self._blobs, key)
+    def begin(self, key: str) -> int:
+        """A descriptor to write the bytes of a fresh key to. Raises FileExistsError when it is not fresh."""
+        if os.access(path_of(key), os.F_OK, dir_fd=self._blobs):
+            raise FileExistsError(f"there is a blob under {key}")
+        return os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=self._incoming)
 
     def settle(self, key: str) -> None:
         """Move synced bytes from their first place to their last, so that they are there after power loss."""
-        blob = self.blob(key)
-        leaf, branch = blob.parent, blob.parent.parent
-        if leaf not in self._lasting:
-            branch.mkdir(mode=0o700, exist_ok=True)
-            leaf.mkdir(mode=0o700, exist_ok=True)
-        self.incoming(key).rename(blob)
-        self._sync_folder(leaf)
-        # A folder found here may be another process's, made a moment ago and not synced: only own syncs count.
-        if leaf not in self._lasting:
-            self._sync_folder(branch)
-            self._sync_folder(self._blobs)
-            self._lasting.add(leaf)
+        os.rename(key, path_of(key), src_dir_fd=self._incoming, dst_dir_fd=self._blobs)
+        self._sync_folder(key[:2], self._blobs)
+
+    def read(self, key: str) -> int:
+        """A descriptor to read the complete bytes of a key from. Raises FileNotFoundError."""
+        return os.open(path_of(key), os.O_RDONLY, dir_fd=self._blobs)
 
     def remove(self, key: str) -> None:
         """Remove the bytes of a key, complete or not, if there are any."""
-        self.incoming(key).unlink(missing_ok=True)
-        self.blob(key).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(key, dir_fd=self._incoming)
+        with suppress(FileNotFoundError):
+            os.unlink(path_of(key), dir_fd=self._blobs)
 
-    def _sync_folder(self, path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    def _sync_folder(self, path: Path | str, below: int | None = None) -> None:
+        descriptor = _descriptor_of(path, below)
         try:
             self.sync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _descriptor_of(folder: Path | str, below: int | None = None) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=below)

@@ -14,12 +14,21 @@ from storage.keys import is_key
 
 
 class Leases:
-    """The leases of one store, in one folder. `begin`, `renew`, `end` and `expired` block and raise OSError."""
+    """The leases of one store, in one folder. All that touches the disk blocks and raises OSError."""
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self.seconds = seconds
         self._folder = folder
+        self._descriptor = -1
         self._holders: WeakValueDictionary[str, object] = WeakValueDictionary()
+
+    def open(self) -> None:
+        """Find the folder, which is there."""
+        self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+
+    def close(self) -> None:
+        """Let go of the folder. Leases are left to run out."""
+        os.close(self._descriptor)
 
     def hold(self, key: str, holder: object) -> None:
         """Have the key's lease renewed for as long as the holder lives."""
@@ -39,17 +48,18 @@ class Leases:
 
     def begin(self, key: str) -> None:
         """Mark the key. Raises FileExistsError when it is marked already, by whomever."""
-        os.close(os.open(self._folder / key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=self._descriptor))
 
     def renew(self, keys: Iterable[str]) -> None:
         """Make these leases young again. Keys without one (nothing of theirs is on the disk yet) are passed over."""
         for key in keys:
             with suppress(FileNotFoundError):
-                os.utime(self._folder / key)
+                os.utime(key, dir_fd=self._descriptor)
 
     def end(self, key: str) -> None:
         """Remove the mark, if there is one."""
-        (self._folder / key).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(key, dir_fd=self._descriptor)
 
     def expired(self, held: Iterable[str]) -> list[str]:
         """Keys whose lease is older than it may get, except those held here."""

@@ -3,21 +3,23 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
+from storage.layout import Layout
 from storage.store import BlobMissing, StoreError
 from storage.threads import Threads
 
 PIECE_BYTES = 1 << 20
 
 
-async def pieces_of(threads: Threads, path: Path, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
-    """Bytes `start` up to, not including, `end` (None: all) of a file, in pieces of at most 1 MiB.
+async def pieces_of(
+    threads: Threads, layout: Layout, key: str, start: int, end: int | None
+) -> AsyncGenerator[bytes, None]:
+    """Bytes `start` up to, not including, `end` (None: all) of a blob, in pieces of at most 1 MiB.
 
     A range of one piece costs one job. Raises BlobMissing before the first piece, and StoreError when fewer bytes lie
     there than asked for.
     """
-    source = _Source(path, start, end)
+    source = _Source(layout, key, start, end)
     job = threads.start(source.next)
     try:
         while True:
@@ -34,10 +36,11 @@ async def pieces_of(threads: Threads, path: Path, start: int, end: int | None) -
 
 
 class _Source:
-    """A file that opens itself for the first piece, and closes itself after the last. One job at a time."""
+    """A blob that opens itself for the first piece, and closes itself after the last. One job at a time."""
 
-    def __init__(self, path: Path, start: int, end: int | None) -> None:
-        self._path = path
+    def __init__(self, layout: Layout, key: str, start: int, end: int | None) -> None:
+        self._layout = layout
+        self._key = key
         self._position = start
         self._asked_end = end
         self._end = start
@@ -49,7 +52,7 @@ class _Source:
         wanted = min(PIECE_BYTES, self._end - self._position)
         piece = os.pread(descriptor, wanted, self._position)
         if len(piece) < wanted:
-            raise StoreError(f"{self._path.name} ends {wanted - len(piece)} bytes early")
+            raise StoreError(f"{self._key} ends {wanted - len(piece)} bytes early")
         self._position += wanted
         is_last = self._position == self._end
         if is_last:
@@ -63,11 +66,11 @@ class _Source:
 
     def _open(self) -> int:
         try:
-            self._descriptor = os.open(self._path, os.O_RDONLY)
+            self._descriptor = self._layout.read(self._key)
         except FileNotFoundError as error:
-            raise BlobMissing(self._path.name) from error
+            raise BlobMissing(self._key) from error
         size = os.fstat(self._descriptor).st_size
         self._end = size if self._asked_end is None else self._asked_end
         if not 0 <= self._position <= self._end <= size:
-            raise StoreError(f"{self._path.name} has {size} bytes, asked were {self._position} to {self._end}")
+            raise StoreError(f"{self._key} has {size} bytes, asked were {self._position} to {self._end}")
         return self._descriptor
