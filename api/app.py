@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -206,25 +206,25 @@ def _lifespan(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstrac
             await parts.store.open()
             closing.push_async_callback(parts.store.close)
             closing.push_async_callback(parts.recorder.close)
-            sweeping = asyncio.create_task(_sweep_again_and_again(parts, settings.lease_seconds))
-            closing.push_async_callback(_cancel, sweeping)
+            stopping = asyncio.Event()
+            sweeping = asyncio.create_task(_sweep_until(stopping, parts, settings.lease_seconds))
+            closing.push_async_callback(asyncio.wait, {sweeping})
+            closing.callback(stopping.set)
             yield
 
     return lifespan
 
 
-async def _sweep_again_and_again(parts: Parts, lease_seconds: float) -> None:
-    while True:
+async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: float) -> None:
+    # Not cancelled: a connection that is being opened just then would be lost without being closed.
+    while not stopping.is_set():
         try:
             await sweep(parts.db, parts.store)
         except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
             _log.exception("sweep failed")
-        await asyncio.sleep(lease_seconds)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(lease_seconds):
+                await stopping.wait()
 
 
 async def _not_served(request: Request, error: Exception) -> Response:
