@@ -25,7 +25,7 @@ from domain.viewer import NOBODY, Viewer
 from schema.answers import Report, fault_body, refused
 from schema.execution import Executor, Prepared, QueryRefused, Variables
 
-OPEN_FIELDS: Final = frozenset({"login", "signup", "__typename"})
+OPEN_FIELDS: Final = frozenset({"login", "signup"})
 """Root fields for people who are signing in: an expired token, which clients keep sending, does not keep them out."""
 
 
@@ -123,7 +123,8 @@ class GraphQLEndpoint:
 
     def _prepared(self, given: Parameters, expired: ExpiredCredential | None) -> tuple[Prepared, Variables]:
         prepared = self.executor.prepare(given.query, given.operation_name)
-        if expired is not None and not prepared.root_fields <= OPEN_FIELDS:
+        fields = prepared.root_fields - {"__typename"}
+        if expired is not None and not (fields and fields <= OPEN_FIELDS):
             raise expired
         return prepared, self.executor.coerce(prepared, given.variables)
 

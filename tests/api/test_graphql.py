@@ -222,7 +222,7 @@ async def test_an_expired_token_keeps_nobody_from_signing_in(client: AsyncClient
     for document in (LOGIN, LOGIN_BY_FRAGMENT):
         answer = await post(client, document, expired, input=given)
         assert answer.json()["data"]["login"]["accessToken"]
-    for document in ("{ __typename viewer { id } }", LOGIN_AND_MORE):
+    for document in ("{ __typename viewer { id } }", "{ __typename }", LOGIN_AND_MORE):
         answer = await post(client, document, expired, input=given)
         assert (answer.status_code, code_of(answer)) == (401, "UNAUTHENTICATED")
         assert answer.headers["www-authenticate"] == "Bearer"
