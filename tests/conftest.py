@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 from starlette.types import ASGIApp
@@ -17,6 +18,10 @@ from tests.live import Live, serving
 
 ORIGIN = "http://cairn.test"
 RUN = pytest.StashKey[Path]()
+
+# A machine that is busy with other tests is no reason to fail; how long things may take is tested where it matters.
+hypothesis.settings.register_profile("cairn", deadline=None, database=None)
+hypothesis.settings.load_profile("cairn")
 
 
 def pytest_configure(config: pytest.Config) -> None:
