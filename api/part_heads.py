@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 from api.envelope import EnvelopeBreach, MediaTypeUnsupported
 
 BOUNDARY_CHARACTERS_MAXIMUM = 70
+MEDIA_TYPE_CHARACTERS_MAXIMUM = 255  # RFC 6838 section 4.2: 127 on either side of the slash
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 TRANSFER_ENCODINGS = frozenset({b"7bit", b"8bit", b"binary"})
 
@@ -133,6 +134,8 @@ def _content_type(number: int, value: bytes | None) -> tuple[str | None, str | N
         main, parameters = _parameters(value)
     except ValueError:
         raise EnvelopeBreach(f"The Content-Type of part {number} is malformed.") from None
+    if len(main) > MEDIA_TYPE_CHARACTERS_MAXIMUM:
+        raise EnvelopeBreach(f"The Content-Type of part {number} is longer than a media type can be.")
     charset = parameters.get(b"charset")
     return main.decode("ascii"), None if charset is None else charset.decode("latin-1").lower()
 

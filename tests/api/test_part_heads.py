@@ -159,6 +159,7 @@ def test_transfer_encodings_that_change_bytes_are_not_supported(encoding: bytes)
         (b"Content-Length", b""),
         (b"Content-Length", b"9" * 19),
         (b"Content-Type", b"no type at all"),
+        (b"Content-Type", b"text/" + b"x" * 251),
         (b"Content-Type", b'text/plain; charset="utf-8'),
         (b"content-disposition", b"form-data; name=other"),
         (b"X-Other", b"a\x00b"),
