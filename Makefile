@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
+HAS_NODE := command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019 ? 1 : 0)'
 GRAPHIQL := $(wildcard web/package-lock.json web/*.html web/*.ts web/src/*)
 
 help: ## say what there is
@@ -57,9 +58,9 @@ LOCKING = --quiet --universal --python-version=3.11 --generate-hashes --no-heade
 base dev:
 	@requirements/install $@
 
-# Without node the service runs all the same, and says at /graphql what is missing.
+# Without Node 20.19 or newer the service runs all the same, and says at /graphql what is missing.
 web/dist/index.html: $(GRAPHIQL)
-	@if command -v npm >/dev/null; then \
+	@if $(HAS_NODE); then \
 	    echo "Building GraphiQL ..."; \
 	    (cd web && npm ci --silent && npm run --silent build) && touch $@ || \
 	    echo "GraphiQL could not be built: the service runs without it." >&2; \
@@ -69,4 +70,4 @@ web/dist/index.html: $(GRAPHIQL)
 clients: tests/clients/node_modules/.package-lock.json
 
 tests/clients/node_modules/.package-lock.json: $(wildcard tests/clients/package-lock.json)
-	@if command -v npm >/dev/null; then (cd tests/clients && npm ci --silent) && touch $@; fi
+	@if $(HAS_NODE); then (cd tests/clients && npm ci --silent) && touch $@; fi
