@@ -5,10 +5,13 @@ process go through one connection that begins with the write lock, so that write
 use the write-ahead log beside it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -21,12 +24,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlmodel import SQLModel
 
 from db import migrations
+from db.together import Together
 
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
 SQLITE_BUSY_SECONDS = 60
-
+SHARED_AT_ONCE = 2
 
 Selection: TypeAlias = Select[*tuple[Any, ...]]
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+SharedWrite: TypeAlias = Callable[["Transaction", Sequence[Item]], Awaitable[Sequence[Outcome]]]
 
 
 class Duplicate(Exception):  # noqa: N818 - a fact, named as such
@@ -66,6 +73,11 @@ class Rows:
         return (await self._connection.execute(statement, parameters)).scalar()
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    fault: Exception
+
+
 class Transaction(Rows):
     """A connection that also writes; what it wrote is committed when its block ends, or not at all."""
 
@@ -77,8 +89,8 @@ class Transaction(Rows):
 
     async def add(self, *models: SQLModel) -> None:
         """Insert rows, in order. Raises Duplicate."""
-        for model in models:
-            await self.insert(type(model), [model.model_dump()])
+        for table, rows in groupby(models, type):
+            await self.insert(table, [row.model_dump() for row in rows])
 
     async def insert(self, table: type[SQLModel], values: list[dict[str, Any]]) -> None:
         """Insert many rows of one table in one statement. Raises Duplicate."""
@@ -107,6 +119,7 @@ class Database:
             event.listen(self._writer.sync_engine, "checkout", _refuse_closed)
             self._reader = self._writer
         self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+        self._shared: dict[SharedWrite[Any, Any], Together[Any, Any]] = {}
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Rows]:
@@ -119,6 +132,38 @@ class Database:
         """A transaction: committed when the block ends, rolled back when it raises."""
         async with self._writer.begin() as connection:
             yield Transaction(connection)
+
+    async def share(self, write: SharedWrite[Item, Outcome], item: Item) -> Outcome:
+        """What `write` makes of an item, in a transaction with all items that wait for the same at that moment.
+
+        `write` gives one outcome per item, in order, and is the same function each time; items are told apart by
+        identity or value. Where it raises for several, each is tried in a transaction of its own: the fault of one is
+        not the others'. A caller that is cancelled may find its item written all the same.
+        """
+        if write not in self._shared:
+            at_once = 1 if self.is_embedded else SHARED_AT_ONCE
+            self._shared[write] = Together(partial(self._write_all, write), at_once=at_once)
+        outcome = await self._shared[write].ask(item)
+        if isinstance(outcome, _Failed):
+            raise outcome.fault
+        return cast("Outcome", outcome)
+
+    async def _write_all(
+        self, write: SharedWrite[Item, Outcome], items: Collection[Item]
+    ) -> dict[Item, Outcome | _Failed]:
+        try:
+            return dict(zip(items, await self._written(write, list(items)), strict=True))
+        except Exception as fault:  # noqa: BLE001 - it is raised where the item came from
+            if len(items) == 1:
+                return dict.fromkeys(items, _Failed(fault))
+        outcomes: dict[Item, Outcome | _Failed] = {}
+        for item in items:
+            outcomes |= await self._write_all(write, [item])
+        return outcomes
+
+    async def _written(self, write: SharedWrite[Item, Outcome], items: Sequence[Item]) -> Sequence[Outcome]:
+        async with self.transaction() as tx:
+            return await write(tx, items)
 
     async def check(self) -> None:
         """Raise NotMigrated, or whatever the driver raises when the database cannot be reached."""

@@ -34,6 +34,14 @@ class WorkspaceRow(NamedTuple):
     viewer_role: str | None
 
 
+class MembershipRow(NamedTuple):
+    """A user's role in a workspace."""
+
+    user_id: UUID
+    workspace_id: UUID
+    role: str
+
+
 class FileRow(NamedTuple):
     """A file with its current version's size, media type and digest, as a member sees it."""
 

@@ -1,6 +1,6 @@
 """Selects on workspaces, each for one member: who is no member finds nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, select
@@ -8,7 +8,7 @@ from sqlmodel import col
 
 from db.engine import Rows, Selection
 from db.models import Member, Workspace
-from db.rows import WorkspaceRow
+from db.rows import MembershipRow, WorkspaceRow
 
 _COLUMNS = (
     col(Workspace.id),
@@ -17,10 +17,15 @@ _COLUMNS = (
     col(Workspace.created_at),
     col(Member.role),
 )
-_ROLE = select(col(Member.role)).where(
-    col(Member.workspace_id) == bindparam("workspace_id"), col(Member.user_id) == bindparam("user_id")
+_MEMBERSHIP = select(col(Member.user_id), col(Member.workspace_id), col(Member.role))
+# Built once: they are asked for every upload.
+_BY_WORKSPACE = _MEMBERSHIP.where(
+    col(Member.user_id).in_(bindparam("user_ids", expanding=True)),
+    col(Member.workspace_id).in_(bindparam("workspace_ids", expanding=True)),
 )
-_PERSONAL = select(col(Workspace.id)).where(col(Workspace.personal_user_id) == bindparam("user_id"))
+_PERSONAL = _MEMBERSHIP.join(Workspace, col(Workspace.id) == col(Member.workspace_id)).where(
+    col(Workspace.personal_user_id) == bindparam("user_id"), col(Member.user_id) == bindparam("user_id")
+)
 
 
 def visible_to(user_id: UUID) -> Selection:
@@ -38,10 +43,16 @@ async def by_ids(rows: Rows, user_id: UUID, workspace_ids: Sequence[UUID]) -> li
     return [WorkspaceRow._make(row) for row in found]
 
 
-async def role_of(rows: Rows, user_id: UUID, workspace_id: UUID) -> str | None:
-    """The role of a member, or None."""
-    role: str | None = await rows.scalar(_ROLE, {"workspace_id": workspace_id, "user_id": user_id})
-    return role
+async def memberships(rows: Rows, user_ids: Collection[UUID], workspace_ids: Collection[UUID]) -> list[MembershipRow]:
+    """Who of the users is a member of which of the workspaces, in no particular order."""
+    found = await rows.all(_BY_WORKSPACE, {"user_ids": list(user_ids), "workspace_ids": list(workspace_ids)})
+    return [MembershipRow._make(row) for row in found]
+
+
+async def personal_membership(rows: Rows, user_id: UUID) -> MembershipRow | None:
+    """A user's membership of the workspace that is their own."""
+    row = await rows.first(_PERSONAL, {"user_id": user_id})
+    return row and MembershipRow._make(row)
 
 
 async def personal_of(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> list[WorkspaceRow]:
@@ -51,9 +62,3 @@ async def personal_of(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> 
         select(*_COLUMNS).join(Member, membership, isouter=True).where(col(Workspace.personal_user_id).in_(user_ids))
     )
     return [WorkspaceRow._make(row) for row in found]
-
-
-async def personal_id(rows: Rows, user_id: UUID) -> UUID | None:
-    """The id of one user's personal workspace."""
-    workspace_id: UUID | None = await rows.scalar(_PERSONAL, {"user_id": user_id})
-    return workspace_id

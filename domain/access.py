@@ -4,13 +4,15 @@ What the viewer may not see is not found, with the same answer and cost as what 
 but may not change is forbidden.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from db import workspaces
 from db.engine import Rows
 from db.models import WorkspaceRole
-from domain.errors import Forbidden, NotFound
+from db.rows import MembershipRow
+from domain.errors import Forbidden, NotFound, Refusal
 from domain.viewer import Viewer
 
 _WRITERS = frozenset({WorkspaceRole.OWNER, WorkspaceRole.EDITOR})
@@ -35,10 +37,31 @@ async def writable_workspace(rows: Rows, viewer: Viewer, workspace_id: UUID | No
     """
     user_id = viewer.required()
     if workspace_id is None:
-        workspace_id = await workspaces.personal_id(rows, user_id)
-    role = await workspaces.role_of(rows, user_id, workspace_id) if workspace_id else None
-    if workspace_id is None or role is None:
+        return _writable(await workspaces.personal_membership(rows, user_id))
+    [found] = await writable_workspaces(rows, [(viewer, workspace_id)])
+    if isinstance(found, Refusal):
+        raise found
+    return found
+
+
+async def writable_workspaces(rows: Rows, wanted: Sequence[tuple[Viewer, UUID]]) -> list[Access | Refusal]:
+    """For each viewer and workspace in turn, whether the one may put files into the other: in one statement."""
+    pairs = [(viewer.required(), workspace_id) for viewer, workspace_id in wanted]
+    found = await workspaces.memberships(rows, {user_id for user_id, _ in pairs}, {place for _, place in pairs})
+    by_pair = {(row.user_id, row.workspace_id): row for row in found}
+    return [_judged(by_pair.get(pair)) for pair in pairs]
+
+
+def _judged(membership: MembershipRow | None) -> Access | Refusal:
+    try:
+        return _writable(membership)
+    except (NotFound, Forbidden) as refusal:
+        return refusal
+
+
+def _writable(membership: MembershipRow | None) -> Access:
+    if membership is None:
         raise NotFound(message="There is no such workspace.", path=("workspaceId",))
-    if not may_write(role):
+    if not may_write(membership.role):
         raise Forbidden(message="Viewers of a workspace cannot change its files.", path=("workspaceId",))
-    return Access(workspace_id, role)
+    return Access(membership.workspace_id, membership.role)

@@ -9,13 +9,13 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from db import blobs, files
-from db.engine import Rows, Transaction
+from db.engine import Database, Rows, Transaction
 from db.files import FileFilter, FileOrderField
 from db.models import Blob, Event, File, FileStatus, Version
 from db.pages import Page, Window
 from db.rows import FileRow, VersionRow
 from domain import media
-from domain.access import Access, may_write, writable_workspace
+from domain.access import Access, may_write, writable_workspaces
 from domain.errors import Forbidden, InvalidInput, MediaTypeNotAllowed, NotFound, Refusal, RevisionConflict
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.media import Inspection, media_type_under, media_types_of
@@ -34,6 +34,16 @@ class Inspected:
 
     received: Received
     inspection: Inspection
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Creation:
+    """What one request makes files of."""
+
+    ports: Ports
+    viewer: Viewer
+    uploads: Sequence[Inspected]
+    facts: RequestFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +81,36 @@ def inspect(received: Received) -> Inspected:
     return Inspected(received, inspection)
 
 
-async def create_files(
-    tx: Transaction, ports: Ports, viewer: Viewer, uploads: Sequence[Inspected], facts: RequestFacts
-) -> list[FileRow | Refusal]:
+async def create_files(db: Database, creation: Creation) -> list[FileRow | Refusal]:
     """Make files of inspected bytes, blobs, files, versions and events together; what became of each, in order.
 
-    The right is asked again, since it may have been lost while the bytes came in. Raises NotSignedIn.
+    The right is asked again, since it may have been lost while the bytes came in. Requests that come to this point at
+    the same time share a transaction: the disk is waited for once. Raises NotSignedIn.
     """
-    outcomes: list[FileRow | Refusal] = []
-    for upload in uploads:
-        try:
-            access = await writable_workspace(tx, viewer, upload.received.admission.workspace_id)
-        except (NotFound, Forbidden) as refusal:
-            outcomes.append(refusal)
-        else:
-            outcomes.append(_file_row(viewer, access, upload, ports.clock.now()))
-    made = [(upload, row) for upload, row in zip(uploads, outcomes, strict=True) if isinstance(row, FileRow)]
+    creation.viewer.required()
+    return await db.share(_create_all, creation) if creation.uploads else []
+
+
+async def _create_all(tx: Transaction, creations: Sequence[Creation]) -> list[list[FileRow | Refusal]]:
+    asked = [
+        (creation.viewer, upload.received.admission.workspace_id)
+        for creation in creations
+        for upload in creation.uploads
+    ]
+    judged = iter(await writable_workspaces(tx, asked))
+    made: list[tuple[Creation, Inspected, FileRow]] = []
+    outcomes: list[list[FileRow | Refusal]] = []
+    for creation in creations:
+        now = creation.ports.clock.now()
+        rows = [_outcome(creation.viewer, next(judged), upload, now) for upload in creation.uploads]
+        pairs = zip(creation.uploads, rows, strict=True)
+        made += [(creation, upload, row) for upload, row in pairs if isinstance(row, FileRow)]
+        outcomes.append(rows)
     if made:
-        await tx.insert(Blob, [_blob(ports, upload, row) for upload, row in made])
-        await tx.insert(File, [_file(row) for _, row in made])
-        await tx.insert(Version, [_version(upload, row) for upload, row in made])
-        await tx.add(*(_uploaded(row, facts) for _, row in made))
+        await tx.insert(Blob, [_blob(creation.ports, upload, row) for creation, upload, row in made])
+        await tx.insert(File, [_file(row) for _, _, row in made])
+        await tx.insert(Version, [_version(upload, row) for _, upload, row in made])
+        await tx.add(*(_uploaded(row, creation.facts) for creation, _, row in made))
     return outcomes
 
 
@@ -161,7 +180,9 @@ async def purge_files(
     return Purged(outcomes, keys)
 
 
-def _file_row(viewer: Viewer, access: Access, upload: Inspected, now: datetime) -> FileRow:
+def _outcome(viewer: Viewer, access: Access | Refusal, upload: Inspected, now: datetime) -> FileRow | Refusal:
+    if isinstance(access, Refusal):
+        return access
     admission, stored = upload.received.admission, upload.received.stored
     return FileRow(
         id=uuid7(),

@@ -17,12 +17,13 @@ from strawberry.types.scalar import ScalarDefinition
 from db.rows import FileRow
 from domain import files
 from domain.errors import InvalidInput, NotSignedIn, Refusal
-from domain.files import Inspected
+from domain.files import Creation, Inspected
 from domain.uploads import Received, UploadIntent
-from schema.context import Context, Info, changing
+from schema.context import Context, Info
 from schema.execution import Prepared
 from schema.files import File, file_of
 from schema.ids import Prefix, decode
+from schema.loaders import Loaders
 from schema.problems import Problem, problems_of, refusable
 
 NOT_AN_UPLOAD = "An Upload is a part of a multipart request, named in its `map`; it cannot be written as a value."
@@ -133,8 +134,8 @@ async def _store(context: Context, inputs: Sequence[UploadFileInput]) -> list[Up
     """Make files of what was received, and give up the bytes of what is refused."""
     judged = [await _inspect(context, upload.file) for upload in inputs]
     accepted = [outcome for outcome in judged if isinstance(outcome, Inspected)]
-    async with changing(context) as tx:
-        made = await files.create_files(tx, context.ports, context.viewer, accepted, context.request)
+    made = await files.create_files(context.db, Creation(context.ports, context.viewer, accepted, context.request))
+    context.loaders = Loaders(context.db, context.viewer)
     for upload, outcome in zip(accepted, made, strict=True):
         key = upload.received.stored.key
         await (context.store.delete(key) if isinstance(outcome, Refusal) else context.store.release(key))

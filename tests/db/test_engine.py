@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +10,11 @@ from sqlalchemy import func, select, text
 from sqlalchemy.engine.url import make_url
 from sqlmodel import col
 
-from db.engine import Database, Duplicate
+from db.engine import Database, Duplicate, Transaction
 from db.models import Event, User, Workspace
 
 NOW = datetime.now(UTC)
+together: list[list[str]] = []
 
 
 def workspace(name: str) -> Workspace:
@@ -136,4 +137,36 @@ async def test_times_come_back_aware_and_sizes_beyond_32_bits(database_url: str)
         row = await rows.first(select(col(Event.created_at), col(Event.size), col(Event.data)))
     assert row is not None
     assert tuple(row) == (NOW, 2**62, {"a": 1})
+    await database.close()
+
+
+async def add_all(tx: Transaction, given: Sequence[str]) -> list[str]:
+    """Adds workspaces of these names, but none called `wrong`."""
+    if "wrong" in given:
+        raise ZeroDivisionError
+    await tx.add(*map(workspace, given))
+    together.append(list(given))
+    return [name.upper() for name in given]
+
+
+async def test_writes_that_wait_at_the_same_time_share_a_transaction(database_url: str) -> None:
+    database = Database(database_url)
+    together.clear()
+    given = [f"w{number:02}" for number in range(20)]
+    outcomes = await asyncio.gather(*(database.share(add_all, name) for name in given))
+    assert outcomes == [name.upper() for name in given]
+    assert await names(database) == given
+    assert len(together) < len(given)
+    await database.close()
+
+
+async def test_a_fault_of_one_write_is_not_that_of_those_that_share_its_transaction(database_url: str) -> None:
+    database = Database(database_url)
+    together.clear()
+    given = ["a", "b", "c", "wrong", "d"]
+    outcomes = await asyncio.gather(*(database.share(add_all, name) for name in given), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [str, str, str, ZeroDivisionError, str]
+    assert await names(database) == ["a", "b", "c", "d"]
+    with pytest.raises(ZeroDivisionError):
+        await database.share(add_all, "wrong")
     await database.close()
