@@ -67,11 +67,14 @@ class DiskStore:
             self._leases.close()
 
     async def create(self, key: str) -> DiskWriter:
-        """Begin a blob under a fresh key. Raises StoreFull when the floor is reached, and ValueError for no key.
+        """Begin a blob under a fresh key. Raises StoreFull when the floor is reached, StoreError when in use.
 
-        Nothing lies on the disk before the first 64 KiB to 1 MiB have come: a key in use is refused then, not here.
+        Nothing lies on the disk before the first 64 KiB to 1 MiB have come: what lies there under the key already is
+        found out then, not here.
         """
         require_key(key)
+        if self._leases.holds(key):
+            raise StoreError(f"{key} is in flight already")
         if self._room.is_known:
             self._room.require()
         else:
@@ -107,12 +110,14 @@ class DiskStore:
         # One name for all: a probe that was cut short is overwritten by the next one rather than left for good.
         path, executor = self._layout.folder / "probe", self._threads.executor
         with translated():
-            async with aiofiles.open(path, "wb", opener=_private, executor=executor) as probe:
-                await probe.write(_PROBE)
-                await probe.flush()
-                await self._threads.run(self._layout.sync, probe.fileno())
-            with suppress(FileNotFoundError):
-                await aiofiles.os.remove(path, executor=executor)
+            try:
+                async with aiofiles.open(path, "wb", opener=_private, executor=executor) as probe:
+                    await probe.write(_PROBE)
+                    await probe.flush()
+                    await self._threads.run(self._layout.sync, probe.fileno())
+            finally:
+                with suppress(FileNotFoundError):
+                    await aiofiles.os.remove(path, executor=executor)
 
     def _remove(self, key: str) -> None:
         self._layout.remove(key)

@@ -5,10 +5,6 @@ import secrets
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 
-# The folders that keys are spread over: so few that all are made, and made to last, before the first blob comes.
-# Hundreds of thousands of names in a folder are no burden to a file system; a new folder costs as much as the blob.
-BRANCHES = tuple(f"{number:02x}" for number in range(256))
-
 
 def new_key() -> str:
     """A fresh key: 128 random bits in lower-case hex."""
@@ -26,7 +22,16 @@ def require_key(text: str) -> None:
         raise ValueError(f"not a key: {text!r}")
 
 
-def path_of(key: str) -> str:
-    """The path of a key below a folder that has `BRANCHES`: `ab/abcd…`. Raises ValueError for anything but a key."""
+def branch_of(key: str) -> str:
+    """The one of 256 folders that a key belongs to. Raises ValueError for anything but a key.
+
+    So few that a store soon has them all: hundreds of thousands of names in a folder are no burden to a file system,
+    while a new folder costs a blob as much as its bytes.
+    """
     require_key(key)
-    return f"{key[:2]}/{key}"
+    return key[:2]
+
+
+def path_of(key: str) -> str:
+    """The path of a key below a folder that has branches: `ab/abcd…`. Raises ValueError for anything but a key."""
+    return f"{branch_of(key)}/{key}"

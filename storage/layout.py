@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from storage.keys import BRANCHES, path_of
+from storage.keys import branch_of, path_of
 
 Sync = Callable[[int], None]
 
@@ -27,15 +27,17 @@ class Layout:
         self.sync = sync
         self._incoming = -1
         self._blobs = -1
+        # The branches whose own names are known to survive power loss.
+        self._lasting: set[str] = set()
 
     def open(self) -> None:
         """Make the folders that are not there yet, for this user alone."""
         incoming, blobs = self.folder / "incoming", self.folder / "blobs"
         missing = [path for path in (*reversed(self.folder.parents), self.folder) if not path.exists()]
-        for path in (*missing, incoming, self.leases, blobs, *(blobs / branch for branch in BRANCHES)):
+        for path in (*missing, incoming, self.leases, blobs):
             path.mkdir(mode=0o700, exist_ok=True)
         # Also where all were there: another process may have made them a moment ago, and a blob must not outlast them.
-        for path in (*(made.parent for made in missing), self.folder, blobs):
+        for path in (*(made.parent for made in missing), self.folder):
             self._sync_folder(path)
         self._incoming, self._blobs = _descriptor_of(incoming), _descriptor_of(blobs)
 
@@ -52,8 +54,15 @@ class Layout:
 
     def settle(self, key: str) -> None:
         """Move synced bytes from their first place to their last, so that they are there after power loss."""
+        branch = branch_of(key)
+        if branch not in self._lasting:
+            with suppress(FileExistsError):
+                os.mkdir(branch, 0o700, dir_fd=self._blobs)
+            # Also where it was there, for the reason in `open`.
+            self.sync(self._blobs)
+            self._lasting.add(branch)
         os.rename(key, path_of(key), src_dir_fd=self._incoming, dst_dir_fd=self._blobs)
-        self._sync_folder(key[:2], self._blobs)
+        self._sync_folder(branch, self._blobs)
 
     def read(self, key: str) -> int:
         """A descriptor to read the complete bytes of a key from. Raises FileNotFoundError."""

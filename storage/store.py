@@ -2,6 +2,8 @@
 
 A store keeps bytes under random keys; it knows no user and no table. Bytes come in under a lease: from `create` until
 `release`, `delete` or `abandon` the key counts as in flight, so that another process that cleans up leaves it alone.
+A lease lasts while something in its process refers to the writer or, later, to the `Stored` that `finish` gave; after
+that, or when the process dies, it runs out.
 """
 
 from collections.abc import AsyncGenerator
@@ -32,7 +34,10 @@ class Stored:
 
 
 class BlobWriter(Protocol):
-    """One blob on its way in. Exactly one of `finish` and `abandon` ends it; `abandon` may be called at any time."""
+    """One blob on its way in, ended by `finish` or `abandon`.
+
+    A method that fails or is cancelled abandons the blob by itself; after that only `abandon` may be called.
+    """
 
     @property
     def size(self) -> int:
@@ -48,12 +53,15 @@ class BlobWriter(Protocol):
         ...
 
     async def abandon(self) -> None:
-        """Remove whatever has been stored and end the lease. Does nothing the second time."""
+        """Remove whatever has been stored and end the lease; waits until that is done.
+
+        May be called at any time. Does nothing the second time, nor once the blob is finished and released.
+        """
         ...
 
 
 class BlobStore(Protocol):
-    """Bytes under keys."""
+    """Bytes under keys. Whatever takes a key raises ValueError for anything else."""
 
     @property
     def name(self) -> str:
@@ -61,7 +69,10 @@ class BlobStore(Protocol):
         ...
 
     async def create(self, key: str) -> BlobWriter:
-        """Begin a blob under a fresh key from `storage.keys.new_key`, and its lease."""
+        """Begin a blob under a fresh key from `storage.keys.new_key`, and its lease. Raises StoreFull or StoreError.
+
+        Bytes are never written over: under a key in use this, `write` or `finish` raises StoreError.
+        """
         ...
 
     async def release(self, key: str) -> None:
@@ -71,7 +82,8 @@ class BlobStore(Protocol):
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Bytes `start` up to, not including, `end` (None: all), in pieces of at most 1 MiB.
 
-        Raises BlobMissing before the first piece, and StoreError when fewer bytes lie there than asked for.
+        Raises BlobMissing before the first piece, and StoreError when fewer bytes lie there than asked for. Whoever
+        stops early closes the iterator (`aclose`).
         """
         ...
 

@@ -1,0 +1,150 @@
+"""Bytes get to their place for good: what is synced, and when."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from storage.disk import DiskStore
+from storage.keys import branch_of, new_key, path_of
+from storage.layout import Layout
+from storage.store import StoreError, StoreFull
+from tests.storage.blobs import BYTES, files_below, get, put
+
+
+class Witness:
+    """Syncs, and notes what was synced and which files were there then. Fails with `fault` from sync number `at` on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seen: list[tuple[str, list[str]]] = []
+        self.at = 0
+        self.fault = 0
+
+    def __call__(self, descriptor: int) -> None:
+        target = Path(f"/proc/self/fd/{descriptor}").readlink()
+        self.seen.append((os.path.relpath(target, self.folder), files_below(self.folder)))
+        if self.fault and len(self.seen) > self.at:
+            raise OSError(self.fault, os.strerror(self.fault))
+        os.fsync(descriptor)
+
+    def begin(self, *, at: int = 0, fault: int = 0) -> None:
+        self.seen, self.at, self.fault = [], at, fault
+
+    @property
+    def synced(self) -> list[str]:
+        return [target for target, _ in self.seen]
+
+
+async def opened(folder: Path) -> tuple[DiskStore, Witness]:
+    witness = Witness(folder)
+    store = DiskStore(folder, floor_bytes=0, lease_seconds=60, sync=witness)
+    await store.open()
+    return store, witness
+
+
+async def test_opening_makes_folders_that_last_and_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "some" / "where"
+    store, witness = await opened(folder)
+    assert witness.synced == ["../..", "..", "."]
+    assert {path.name for path in folder.iterdir()} == {"incoming", "blobs", "leases"}
+    for path in (folder.parent, folder, *folder.iterdir()):
+        assert path.stat().st_mode & 0o777 == 0o700
+    await store.close()
+
+
+async def test_opening_again_removes_nothing(tmp_path: Path) -> None:
+    store, _ = await opened(tmp_path)
+    stored = await put(store, b"abc")
+    receiving = await store.create(new_key())
+    await receiving.write(BYTES)
+    await receiving.write(BYTES)
+    before = files_below(tmp_path)
+    assert len(before) == 4
+    second, _ = await opened(tmp_path)
+    assert files_below(tmp_path) == before
+    assert await get(second, stored.key) == b"abc"
+    await receiving.abandon()
+    await store.close()
+    await second.close()
+
+
+async def test_a_store_in_a_file_does_not_open(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = DiskStore(tmp_path / "file", floor_bytes=0, lease_seconds=60)
+    with pytest.raises(StoreError):
+        await store.open()
+    await store.close()
+
+
+@pytest.mark.parametrize("size", [100, len(BYTES)])
+async def test_bytes_are_synced_before_they_are_in_place_and_their_folder_after(tmp_path: Path, size: int) -> None:
+    store, witness = await opened(tmp_path)
+    first, second = f"ab{new_key()[2:]}", f"ab{new_key()[2:]}"
+    witness.begin()
+    await put(store, BYTES[:size], first)
+    incoming, lease, blob = f"incoming/{first}", f"leases/{first}", f"blobs/{path_of(first)}"
+    assert witness.seen == [
+        (incoming, [incoming, lease]),
+        ("blobs", [incoming, lease]),
+        (f"blobs/{branch_of(first)}", [blob, lease]),
+    ]
+    await store.release(first)
+    await store.delete(first)
+    witness.begin()
+    await put(store, BYTES[:size], second)
+    assert witness.synced == [f"incoming/{second}", f"blobs/{branch_of(second)}"], "the branch lasts by now"
+    await store.close()
+
+
+async def test_a_branch_that_another_process_made_is_synced_once_more(tmp_path: Path) -> None:
+    key = new_key()
+    store, witness = await opened(tmp_path)
+    (tmp_path / "blobs" / branch_of(key)).mkdir()
+    witness.begin()
+    await put(store, b"abc", key)
+    assert "blobs" in witness.synced
+    await store.close()
+
+
+async def test_files_are_private(tmp_path: Path) -> None:
+    store, _ = await opened(tmp_path)
+    await put(store, b"abc")
+    receiving = await store.create(new_key())
+    await receiving.write(BYTES)
+    await receiving.write(BYTES)
+    files = [tmp_path / path for path in files_below(tmp_path)]
+    assert len(files) == 4
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    await receiving.abandon()
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.EIO, StoreError), (errno.ENOSPC, StoreFull), (errno.EDQUOT, StoreFull)]
+)
+@pytest.mark.parametrize("at", [0, 1, 2], ids=["bytes", "blobs", "branch"])
+@pytest.mark.parametrize("size", [100, len(BYTES)])
+async def test_bytes_that_cannot_be_synced_are_removed(
+    tmp_path: Path, at: int, size: int, number: int, kind: type[StoreError]
+) -> None:
+    store, witness = await opened(tmp_path)
+    witness.begin(at=at, fault=number)
+    with pytest.raises(StoreError) as caught:
+        await put(store, BYTES[:size])
+    assert caught.type is kind
+    assert isinstance(caught.value.__cause__, OSError)
+    assert files_below(tmp_path) == []
+    witness.begin()
+    assert (await put(store, BYTES[:size])).size == size
+    await store.close()
+
+
+def test_what_is_not_a_key_is_not_begun(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "store", os.fsync)
+    layout.open()
+    with pytest.raises(ValueError, match="not a key"):
+        layout.begin("../../escaped")
+    assert files_below(tmp_path) == []
+    layout.close()
