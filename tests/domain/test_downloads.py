@@ -158,6 +158,18 @@ async def test_many_want_many_and_each_gets_only_what_is_theirs(world: World) ->
     assert not await world.find()
 
 
+async def test_many_files_are_opened_together(world: World) -> None:
+    files = [await add_file(world.db, world.owner, Bytes(b"x" * number, f"many{number}")) for number in range(10)]
+    wanted = [Wanted(world.owner.id, file_id, None) for file_id, _ in files]
+    named = [Wanted(world.owner.id, file_id, version_id) for file_id, version_id in files]
+
+    opened = await world.find(*wanted, *named)
+
+    assert [opened[want].size for want in wanted] == list(range(10))
+    assert [opened[want].blob_key for want in named] == [f"many{number}" for number in range(10)]
+    assert len(opened) == 20
+
+
 @pytest.mark.parametrize("status", [FileStatus.QUARANTINED, FileStatus.REJECTED])
 async def test_only_ready_files_are_opened(world: World, status: FileStatus) -> None:
     file_id, _ = await add_file(world.db, world.owner, Bytes(b"bad", "k2", status=status))
