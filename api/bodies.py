@@ -61,7 +61,7 @@ async def read_body(receive: Receive, declared_length: int | None, limit: int) -
 
 
 def from_json(body: bytes, what: str = "The request's body") -> Parameters:
-    """The parameters in a JSON body, which sentences call `what`. Raises RequestInvalid."""
+    """The parameters in a JSON body, which sentences call `what`. Raises RequestInvalid, and RequestTooLarge."""
     return _parameters(_object(body, what))
 
 
@@ -108,5 +108,7 @@ def _checked(given: dict[str, Any], name: str, kind: type[Value]) -> Value | Non
 def _object(text: bytes, what: str) -> dict[str, Any]:
     try:
         return read_object(text, what)
+    except RequestTooLarge:
+        raise
     except EnvelopeBreach as breach:
         raise RequestInvalid(breach.message) from None

@@ -1,19 +1,24 @@
 """JSON objects from strangers: any bytes give an object or a refusal, whatever their depth, encoding or repetition."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from api.envelope import EnvelopeBreach
+from api.envelope import EnvelopeBreach, RequestTooLarge
+
+SEPARATORS_MAXIMUM: Final = 20_000
+"""Commas and opening brackets: they bound how many values a text has, and with that the time to read and coerce it."""
 
 
 def read_object(raw: bytes, what: str) -> dict[str, Any]:
-    """The object in these bytes. `what` begins the sentences. Raises EnvelopeBreach.
+    """The object in these bytes. `what` begins the sentences. Raises EnvelopeBreach, and RequestTooLarge.
 
     orjson is strict about UTF-8, surrogates, numbers and depth; what it lets pass is a key that is given twice, which
     other readers take differently: that is refused too.
     """
+    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > SEPARATORS_MAXIMUM:
+        raise RequestTooLarge(f"{what} has more than {SEPARATORS_MAXIMUM} commas and brackets.")
     try:
         value = orjson.loads(raw)
         json.loads(raw, object_pairs_hook=_once)

@@ -29,7 +29,7 @@ NO_OPERATIONS: dict[str, bytes] = {
     "half a surrogate": b'{"query": "{ node(id: \\"\\ud800\\") { id } }"}',
     "UTF-16": orjson.dumps(GOOD).decode().encode("utf-16"),
     "a byte order mark": b"\xef\xbb\xbf" + orjson.dumps(GOOD),
-    "deep lists": b"[" * 90_000,
+    "deep lists": b"[" * 19_000,
     "deep objects": b'{"a":' * 15_000,
     "deep variables": b'{"query": "{ viewer { id } }", "variables": {"a": ' + b"[" * 2000 + b"]" * 2000 + b"}}",
     "no query": b"{}",
@@ -135,6 +135,14 @@ DOCUMENTS = [
     *(
         Case(f"{name} for operations", 400, "BAD_REQUEST", complete(part("operations", raw)))
         for name, raw in NO_OPERATIONS.items()
+    ),
+    *(
+        Case(name, 413, "REQUEST_TOO_LARGE", complete(part("operations", raw)))
+        for name, raw in {
+            "very deep lists": b"[" * 90_000,
+            "very many ids": orjson.dumps({"query": "{ __typename }", "variables": {"ids": [""] * 21_000}}),
+            "very many objects": b'{"query": "{ __typename }", "variables": {"a": [' + b"{}," * 21_000 + b"{}]}}",
+        }.items()
     ),
     Case(
         "operations in Latin-1",

@@ -6,7 +6,7 @@ from httpx2 import AsyncClient
 from tests.asking import sign_up
 
 GRAPHQL = "application/graphql-response+json"
-DEEP = 100_000
+DEEP = 10_000
 
 MALFORMED: list[bytes | str] = [
     b"",
