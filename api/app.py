@@ -42,6 +42,7 @@ from domain.ports import Ports
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
 from domain.viewer import Viewer
+from schema.answers import MASKED
 from schema.context import Context
 from schema.execution import Executor
 from schema.loaders import Loaders
@@ -52,6 +53,7 @@ from storage.disk import DiskStore
 WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
 CORS_EXPOSED = ["X-Request-ID", "Retry-After", "ETag", "Content-Disposition", "Content-Range"]
 CORS_SECONDS = 600
+SWEEP_END_SECONDS = 5
 _log = get_logger(__name__)
 
 
@@ -184,7 +186,7 @@ def _around(app: ASGIApp, settings: Settings) -> ASGIApp:
         app = CORSMiddleware(
             app,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["*"],
             expose_headers=CORS_EXPOSED,
             max_age=CORS_SECONDS,
@@ -208,7 +210,7 @@ def _lifespan(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstrac
             closing.push_async_callback(parts.recorder.close)
             stopping = asyncio.Event()
             sweeping = asyncio.create_task(_sweep_until(stopping, parts, settings.lease_seconds))
-            closing.push_async_callback(asyncio.wait, {sweeping})
+            closing.push_async_callback(_end, sweeping)
             closing.callback(stopping.set)
             yield
 
@@ -216,15 +218,21 @@ def _lifespan(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstrac
 
 
 async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: float) -> None:
-    # Not cancelled: a connection that is being opened just then would be lost without being closed.
     while not stopping.is_set():
         try:
-            await sweep(parts.db, parts.store)
+            await sweep(parts.db, parts.store, parts.ports.clock.now())
         except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
             _log.exception("sweep failed")
         with suppress(TimeoutError):
             async with asyncio.timeout(lease_seconds):
                 await stopping.wait()
+
+
+async def _end(sweeping: asyncio.Task[None]) -> None:
+    # Cancelled only when it takes too long: a connection that is being opened just then is lost without being closed.
+    await asyncio.wait({sweeping}, timeout=SWEEP_END_SECONDS)
+    sweeping.cancel()
+    await asyncio.wait({sweeping}, timeout=SWEEP_END_SECONDS)
 
 
 async def _not_served(request: Request, error: Exception) -> Response:
@@ -236,8 +244,7 @@ async def _not_served(request: Request, error: Exception) -> Response:
 
 
 async def _fault(request: Request, _error: Exception) -> Response:
-    message = "Something went wrong in the service. Its operator finds the cause under this request's id."
-    return problem(500, "INTERNAL", message, request.state.request_id)
+    return problem(500, "INTERNAL", MASKED, request.state.request_id)
 
 
 def _report(error: BaseException) -> None:

@@ -11,8 +11,14 @@ from db.models import Blob
 
 
 async def existing(rows: Rows, keys: Sequence[str]) -> set[str]:
-    """Those of the keys that a row points at, deleted ones included."""
+    """Those of the keys that have a row, whatever it says."""
     return {key for (key,) in await rows.all(select(col(Blob.key)).where(col(Blob.key).in_(keys)))}
+
+
+async def fence(tx: Transaction, keys: Sequence[str], store: str, now: datetime, until: datetime) -> None:
+    """Take keys that have no row, so that none can be committed for them before `until`. Raises Duplicate."""
+    taken = {"store": store, "size": 0, "digest": "", "crc32": 0, "created_at": now, "deleted_at": until}
+    await tx.insert(Blob, [{"key": key, **taken} for key in keys])
 
 
 async def mark_deleted(tx: Transaction, keys: Sequence[str], now: datetime) -> None:
@@ -20,9 +26,9 @@ async def mark_deleted(tx: Transaction, keys: Sequence[str], now: datetime) -> N
     await tx.execute(update(Blob).where(col(Blob.key).in_(keys)).values(deleted_at=now))
 
 
-async def deleted(rows: Rows, limit: int) -> list[str]:
-    """Keys whose bytes are to be removed, the longest waiting first."""
-    statement = select(col(Blob.key)).where(col(Blob.deleted_at).is_not(None)).order_by(col(Blob.deleted_at))
+async def deleted(rows: Rows, now: datetime, limit: int) -> list[str]:
+    """Keys whose bytes are to be removed by now, the longest waiting first."""
+    statement = select(col(Blob.key)).where(col(Blob.deleted_at) <= now).order_by(col(Blob.deleted_at))
     return [key for (key,) in await rows.all(statement.limit(limit))]
 
 

@@ -5,7 +5,7 @@ problems, GraphQL errors or problem+json; nothing here knows how.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
@@ -177,4 +177,4 @@ class Unavailable(Refusal):
 
     code = "UNAVAILABLE"
     kind = Kind.UNAVAILABLE
-    retry_after_seconds: int | None = field(default=None)
+    retry_after_seconds: int = 10

@@ -6,16 +6,15 @@ from db import users
 from db.engine import Database, Rows, Transaction
 from db.models import UserRole
 from db.rows import CredentialsRow, UserRow
-from domain.errors import BadCredential, WrongPassword
+from domain.emails import fold_email
+from domain.errors import BadCredential, InvalidInput, WrongPassword
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.names import fold
 from domain.passwords import Verification
 from domain.ports import Clock, Ports
 from domain.tokens import AccessToken, TokenIssuer
+from domain.users import USERNAME
 from domain.viewer import Viewer
-
-MAXIMUM_NAME_CHARACTERS = 320
-"""More than any username or email has: nobody is called by a longer name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,9 @@ class Attempt:
 async def compare(db: Database, ports: Ports, name: str, password: str) -> Attempt:
     """Compare a password with the account of this username or email. An unknown account costs the same."""
     credentials = None
-    if len(name) <= MAXIMUM_NAME_CHARACTERS:
+    if (folded := _folded(name)) is not None:
         async with db.reading() as rows:
-            credentials = await users.credentials(rows, fold(name))
+            credentials = await users.credentials(rows, folded)
     verification = await ports.hasher.verify(password, credentials and credentials.password_hash)
     new_hash = await ports.hasher.hash(password) if verification.is_outdated else None
     return Attempt(credentials, verification, new_hash)
@@ -77,3 +76,13 @@ async def viewer_of_token(rows: Rows, tokens: TokenIssuer, clock: Clock, token: 
     if role is None:
         raise BadCredential
     return Viewer(user_id, UserRole(role))
+
+
+def _folded(name: str) -> str | None:
+    """The username or email to look for; None when nobody can be called so."""
+    if USERNAME.fullmatch(name):
+        return fold(name)
+    try:
+        return fold_email(name)
+    except InvalidInput:
+        return None

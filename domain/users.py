@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-from email_validator.rfc_constants import EMAIL_MAX_LENGTH
-
 from db import users
 from db.engine import Duplicate, Rows, Transaction
 from db.models import Member, User, UserRole, Workspace, WorkspaceRole
 from db.rows import UserRow
 from domain import passwords
+from domain.emails import fold_email
 from domain.errors import InvalidInput, NameTaken, PasswordTooWeak, Refusal, Refusals
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.names import fold
@@ -40,7 +38,7 @@ async def judge_new_user(rows: Rows, new: NewUser) -> None:
     username_taken, email_taken = await users.taken(
         rows,
         "" if ("username",) in wrong else fold(new.username),
-        "" if ("email",) in wrong else fold(new.email),
+        "" if ("email",) in wrong else fold_email(new.email),
     )
     refusals += [_username_taken(new)] if username_taken else []
     refusals += [_email_taken(new)] if email_taken else []
@@ -55,7 +53,7 @@ async def create_user(tx: Transaction, ports: Ports, new: NewUser, password_hash
         username=new.username,
         username_folded=fold(new.username),
         email=new.email,
-        email_folded=fold(new.email),
+        email_folded=fold_email(new.email),
         password_hash=password_hash,
         role=new.role,
         created_at=now,
@@ -90,9 +88,9 @@ def _judge_form(new: NewUser) -> list[Refusal]:
         message = "A username has 3 to 32 characters: letters of the English alphabet, digits, '_', '.' and '-'."
         refusals.append(InvalidInput(message=message, path=("username",)))
     try:
-        validate_email(new.email[: EMAIL_MAX_LENGTH + 1], check_deliverability=False)
-    except EmailNotValidError as error:
-        refusals.append(InvalidInput(message=f"This is not an email address: {error}", path=("email",)))
+        fold_email(new.email)
+    except InvalidInput as refusal:
+        refusals.append(refusal)
     reasons = passwords.weaknesses(new.password, new.username, new.email)
     if reasons:
         refusals.append(PasswordTooWeak(reasons=reasons, path=("password",)))

@@ -10,7 +10,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from domain.errors import Refusal, Refusals
 
-_MASKED: Final = "Something went wrong in the service. Its operator finds the cause under this request's id."
+MASKED: Final = "Something went wrong in the service. Its operator finds the cause under this request's id."
 
 Report = Callable[[BaseException], None]
 """Told of every fault once, to log it with its traceback."""
@@ -47,13 +47,13 @@ def formatted(errors: Iterable[GraphQLError], report: Report, request_id: str | 
             if (place := _place(cause)) not in reported:
                 reported.add(place)
                 report(cause)
-            result.append(_placed(error, _MASKED, {"code": "INTERNAL", "requestId": request_id}))
+            result.append(_placed(error, MASKED, {"code": "INTERNAL", "requestId": request_id}))
     return result
 
 
 def fault_body(request_id: str | None) -> dict[str, Any]:
     """The body of an answer to a request that met a fault outside of any field."""
-    return {"errors": [{"message": _MASKED, "extensions": {"code": "INTERNAL", "requestId": request_id}}]}
+    return {"errors": [{"message": MASKED, "extensions": {"code": "INTERNAL", "requestId": request_id}}]}
 
 
 def details_of(refusal: Refusal) -> dict[str, Any]:

@@ -60,8 +60,14 @@ class FileOrder:
     direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which way.")
 
 
+def _folded(value: object) -> str:
+    if not isinstance(value, str) or fold(value) != value:
+        raise ValueError("not a folded name")
+    return value
+
+
 CURSORS = {
-    OrderField.NAME: Cursors("NAME", lambda row: fold(row.name), str),
+    OrderField.NAME: Cursors("NAME", lambda row: fold(row.name), _folded),
     OrderField.CREATED_AT: Cursors("CREATED_AT", lambda row: row.created_at, parse_date_time),
     OrderField.SIZE: Cursors("SIZE", lambda row: row.size, parse_byte_count),
 }

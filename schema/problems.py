@@ -120,7 +120,7 @@ class DigestMismatch(Problem):
 class Unavailable(Problem):
     """See `domain.errors.Unavailable`."""
 
-    retry_after_seconds: int | None = strawberry.field(description="When to try again, if that is known.")
+    retry_after_seconds: int = strawberry.field(description="In how many seconds to try again.")
 
 
 PROBLEMS: dict[type[Refusal], type[Problem]] = {
