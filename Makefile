@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
+QUIETLY := sh -c 'said=$$("$$@" 2>&1) || { printf "%s\n" "$$said"; exit 1; }' --
 HAS_NODE := command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2019 ? 1 : 0)'
 GRAPHIQL := $(wildcard web/package-lock.json web/*.html web/*.ts web/src/*)
 
@@ -27,10 +28,10 @@ test-all: dev web/dist/index.html clients ## run the tests and the longer proofs
 check: dev web/dist/index.html clients ## everything that must hold: style, types, imports, contracts, tests and their coverage
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/lint-imports --no-logo
+	@$(QUIETLY) $(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/vulture
-	@$(BIN)/deptry --no-ansi . 2>&1
+	@$(QUIETLY) $(BIN)/deptry --no-ansi .
 	@$(BIN)/python -m schema.schema | diff --unified schema/schema.graphql - || { echo "Run: make schema" >&2; exit 1; }
 	@$(PYTEST) -m 'not slow' --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --include='domain/*,storage/*' --fail-under=100
