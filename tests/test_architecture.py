@@ -33,7 +33,7 @@ DOORWAYS = {
     "alembic": ["db/engine.py", "db/migrations/*"],
     "cryptography": ["api/secrets.py"],
     "dotenv": ["api/variables.py"],
-    "email_validator": ["domain/users.py"],
+    "email_validator": ["domain/emails.py"],
     "graphql": ["schema/*", "api/*"],
     "jwt": ["domain/tokens.py"],
     "magic": ["domain/detection.py"],
