@@ -196,7 +196,7 @@ async def test_a_writer_waits_for_the_disk(tmp_path: Path, store: DiskStore) -> 
     assert len(files_below(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("piece", [100, 64 << 10])
+@pytest.mark.parametrize("piece", [1000, 64 << 10])
 async def test_fifty_writers_at_once_share_the_memory_of_few(store: DiskStore, piece: int) -> None:
     async def send() -> None:
         writer = await store.create(new_key())
@@ -214,19 +214,29 @@ async def test_fifty_writers_at_once_share_the_memory_of_few(store: DiskStore, p
     assert peak < 48 * MIB
 
 
-async def test_closing_lets_what_was_begun_come_to_its_end(tmp_path: Path) -> None:
-    store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
-    await store.open()
-    writer = await store.create(new_key())
-    await writer.write(BYTES)
+async def test_closing_lets_what_was_begun_come_to_its_end(tmp_path: Path, store: DiskStore) -> None:
+    closing = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
+    await closing.open()
+    writer = await closing.create(new_key())
+    await writer.write(b"abc")
     finishing = asyncio.create_task(writer.finish())
     await asyncio.sleep(0)
-    await store.close()
+    await closing.close()
     stored = await finishing
-    again = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
-    await again.open()
-    assert await get(again, stored.key) == BYTES
-    await again.close()
+    assert await get(store, stored.key) == b"abc"
+
+
+async def test_a_closed_store_does_nothing(tmp_path: Path) -> None:
+    closed = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
+    await closed.open()
+    stored = await put(closed, b"abc")
+    writer = await closed.create(new_key())
+    await closed.close()
+    with pytest.raises(StoreError, match="closed"):
+        await writer.finish()
+    with pytest.raises(StoreError, match="closed"):
+        await get(closed, stored.key)
+    assert len(files_below(tmp_path)) == 2
 
 
 async def test_a_store_that_never_opened_closes(tmp_path: Path) -> None:
