@@ -1,5 +1,6 @@
 """The fixtures that all tests share: databases and servers, real ones, each test with its own."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ ORIGIN = "http://cairn.test"
 RUN = pytest.StashKey[Path]()
 
 # A machine that is busy with other tests is no reason to fail; how long things may take is tested where it matters.
-hypothesis.settings.register_profile("cairn", deadline=None, database=None)
+# CI tries the same examples every time: what a change broke is then what it is told of.
+hypothesis.settings.register_profile("cairn", deadline=None, database=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("cairn")
 
 

@@ -31,6 +31,7 @@ NAMELESS = {
 DOORWAYS = {
     "aiofiles": ["storage/disk.py"],
     "alembic": ["db/engine.py", "db/migrations/*"],
+    "asyncpg": ["db/engine.py"],
     "cryptography": ["api/secrets.py"],
     "dotenv": ["api/variables.py"],
     "email_validator": ["domain/emails.py"],

@@ -74,8 +74,16 @@ async def test_content_arrives_unchanged_however_it_is_cut(content: bytes, size:
     ]
 
 
+def is_content(data: bytes) -> bool:
+    """Whether no delimiter is inside, nor comes to be by what follows."""
+    return not any(DELIMITER + end in data + DELIMITER for end in (b"\r\n", b"--"))
+
+
 @given(
-    contents=st.lists(st.lists(st.sampled_from([*CONTENTS, b"x", b"-", b"\n"]), max_size=6).map(b"".join), max_size=4),
+    contents=st.lists(
+        st.lists(st.sampled_from([*CONTENTS, b"x", b"-", b"\n"]), max_size=6).map(b"".join).filter(is_content),
+        max_size=4,
+    ),
     size=st.integers(1, 200),
 )
 async def test_any_content_in_any_pieces_arrives(contents: list[bytes], size: int) -> None:
