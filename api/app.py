@@ -33,7 +33,7 @@ from api.requests import Requests
 from api.secrets import ACCESS_TOKENS, SIGNED_URLS, derive_key, secret_of
 from api.settings import Settings
 from api.transfers import Transfers
-from db.engine import Database, Rows
+from db.engine import Database
 from db.redis import RedisLink
 from domain.blobs import sweep
 from domain.events import RequestFacts
@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> ASGIApp:
         routes=[
             Route("/graphql", _graphql(settings, parts)),
             Mount(FILES_PATH, GraphiqlFiles(WEB_DIST)),
-            *Transfers(parts.db, parts.store, parts.ports, parts.recorder, _authenticator(parts.ports)).routes(),
+            *Transfers(parts.db, parts.store, parts.ports, parts.recorder, _authenticator(parts)).routes(),
             *health_routes(_health(parts)),
         ],
         exception_handlers={HTTPException: _not_served, Exception: _fault},
@@ -115,11 +115,6 @@ def parts_of(settings: Settings) -> Parts:
 
 def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
     executor = Executor(build_schema(), _query_limits(settings), _report, introspection=settings.introspection)
-    authenticate = _authenticator(parts.ports)
-
-    async def viewer_of_head(headers: Headers) -> Viewer:
-        async with parts.db.reading() as rows:
-            return await authenticate(rows, headers)
 
     def make_context(viewer: Viewer, facts: RequestFacts) -> Context:
         return Context(
@@ -134,7 +129,7 @@ def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
     return GraphQLEndpoint(
         executor=executor,
         gate=Gate(executor, parts.db, parts.store, parts.ports.policy, _envelope_limits(settings)),
-        authenticate=viewer_of_head,
+        authenticate=_authenticator(parts),
         facts_of=_facts_of,
         make_context=make_context,
         report=_report,
@@ -143,9 +138,9 @@ def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
     )
 
 
-def _authenticator(ports: Ports) -> Callable[[Rows, Headers], Awaitable[Viewer]]:
-    async def authenticate(rows: Rows, headers: Headers) -> Viewer:
-        return await viewer_of(rows, ports, headers)
+def _authenticator(parts: Parts) -> Callable[[Headers], Awaitable[Viewer]]:
+    async def authenticate(headers: Headers) -> Viewer:
+        return await viewer_of(parts.db, parts.ports, headers)
 
     return authenticate
 

@@ -2,21 +2,21 @@
 
 from starlette.datastructures import Headers
 
-from db.engine import Rows
+from db.engine import Database
 from domain.errors import BadCredential
 from domain.ports import Ports
 from domain.sessions import viewer_of_token
 from domain.viewer import NOBODY, Viewer
 
 
-async def viewer_of(rows: Rows, ports: Ports, headers: Headers) -> Viewer:
+async def viewer_of(db: Database, ports: Ports, headers: Headers) -> Viewer:
     """The viewer whose access token the head carries; nobody without one. Source: RFC 6750.
 
     An empty `Authorization` is none: Apollo's documented link sends it when nobody has signed in. Raises BadCredential,
     never silently nobody, and ExpiredCredential when only the token's time is over.
     """
     token = bearer_token(headers)
-    return NOBODY if token is None else await viewer_of_token(rows, ports.tokens, ports.clock, token)
+    return NOBODY if token is None else await viewer_of_token(db, ports.tokens, ports.clock, token)
 
 
 def bearer_token(headers: Headers) -> str | None:

@@ -5,7 +5,7 @@ in `domain.downloads`.
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -33,8 +33,7 @@ from api.ranges import (
 )
 from api.recorder import DownloadRecorder
 from api.sending import Outflow
-from db.engine import Database, Rows
-from db.together import Together
+from db.engine import Database
 from domain.downloads import Disposition, Download, SignedDownload, Wanted, open_all, wanted_by
 from domain.errors import BadCredential, InvalidInput, NotFound, NotSignedIn, Refusal, Unavailable
 from domain.events import RequestFacts
@@ -45,7 +44,7 @@ from domain.viewer import Viewer
 from schema.ids import Prefix, decode
 from storage.store import BlobStore, StoreError
 
-Authenticate = Callable[[Rows, Headers], Awaitable[Viewer]]
+Authenticate = Callable[[Headers], Awaitable[Viewer]]
 Fields = list[tuple[bytes, bytes]]
 
 MAXIMUM_QUERY_FIELDS = 16
@@ -83,7 +82,6 @@ class Transfers:
         self._ports = ports
         self._recorder = recorder
         self._authenticate = authenticate
-        self._openings = Together(self._load)
 
     def routes(self) -> list[BaseRoute]:
         """Where it is found. Methods are judged here, so that a wrong one is answered like every other problem."""
@@ -121,7 +119,7 @@ class Transfers:
         values = _query(scope["query_string"])
         if "signature" in values:
             link = _signed(scope["path_params"], values)
-            download = await self._openings.ask(wanted_by(self._ports, link))
+            download = await self._db.ask(open_all, wanted_by(self._ports, link))
             if download is None:
                 raise NotFound(message=NO_SUCH_FILE)
             return Opened(download, link.disposition)
@@ -135,16 +133,11 @@ class Transfers:
         if token is None:
             raise NotSignedIn
         user_id = self._ports.tokens.verify(token, self._ports.clock.now())
-        download = await self._openings.ask(_wanted(user_id, scope["path_params"]))
+        download = await self._db.ask(open_all, _wanted(user_id, scope["path_params"]))
         if download is None:
-            async with self._db.reading() as rows:
-                await self._authenticate(rows, headers)
+            await self._authenticate(headers)
             raise NotFound(message=NO_SUCH_FILE)
         return download
-
-    async def _load(self, wanted: Collection[Wanted]) -> dict[Wanted, Download]:
-        async with self._db.reading() as rows:
-            return await open_all(rows, wanted)
 
     async def _decline(self, decision: Decision, content: Content, scope: Scope, receive: Receive, send: Send) -> None:
         if decision.status == RANGE_NOT_SATISFIABLE:

@@ -5,10 +5,10 @@ process go through one connection that begins with the write lock, so that write
 use the write-ahead log beside it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from asyncpg.exceptions import UniqueViolationError
 from sqlalchemy import Connection, Executable, Row, Select, event, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
@@ -29,10 +30,16 @@ from db.together import Together
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
 SQLITE_BUSY_SECONDS = 60
 SHARED_AT_ONCE = 2
+CONNECT_SECONDS = 10
+STATEMENT_SECONDS = 60
+"""A statement that takes longer has lost its server: connections that are silently dropped would hang for hours."""
 
 Selection: TypeAlias = Select[*tuple[Any, ...]]
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+SharedRead: TypeAlias = Callable[["Rows", Collection[Question]], Awaitable[Mapping[Question, Answer]]]
 SharedWrite: TypeAlias = Callable[["Transaction", Sequence[Item]], Awaitable[Sequence[Outcome]]]
 
 
@@ -41,11 +48,11 @@ class Duplicate(Exception):  # noqa: N818 - a fact, named as such
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
-        self.constraint = constraint
+        self._constraint = constraint
 
     def concerns(self, column: str) -> bool:
         """Whether the violated constraint is the one on `column`."""
-        return column in self.constraint
+        return self._constraint.endswith(column)
 
 
 class NotMigrated(Exception):  # noqa: N818
@@ -97,7 +104,7 @@ class Transaction(Rows):
         try:
             await self._connection.execute(insert(table), values)
         except IntegrityError as error:
-            raise Duplicate(str(error.orig)) from error
+            raise _duplicate(error) from error
 
 
 class Database:
@@ -115,10 +122,17 @@ class Database:
             _prepare_sqlite(self._reader)
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
         else:
-            self._writer = create_async_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=pool_size)
+            self._writer = create_async_engine(
+                url,
+                hide_parameters=True,
+                pool_size=pool_size,
+                max_overflow=0,
+                connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
+            )
             event.listen(self._writer.sync_engine, "checkout", _refuse_closed)
             self._reader = self._writer
         self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+        self._asked: dict[SharedRead[Any, Any], Together[Any, Any]] = {}
         self._shared: dict[SharedWrite[Any, Any], Together[Any, Any]] = {}
 
     @asynccontextmanager
@@ -133,12 +147,27 @@ class Database:
         async with self._writer.begin() as connection:
             yield Transaction(connection)
 
+    async def ask(self, load: SharedRead[Question, Answer], question: Question) -> Answer | None:
+        """What `load` finds for a question, in one statement with all that wait for the same at that moment.
+
+        `load` gives its answers by question, None for those it leaves out, and is the same function each time.
+        """
+        if load not in self._asked:
+            self._asked[load] = Together(partial(self._load_all, load))
+        return cast("Answer | None", await self._asked[load].ask(question))
+
+    async def _load_all(
+        self, load: SharedRead[Question, Answer], questions: Collection[Question]
+    ) -> Mapping[Question, Answer]:
+        async with self.reading() as rows:
+            return await load(rows, questions)
+
     async def share(self, write: SharedWrite[Item, Outcome], item: Item) -> Outcome:
         """What `write` makes of an item, in a transaction with all items that wait for the same at that moment.
 
         `write` gives one outcome per item, in order, and is the same function each time; items are told apart by
-        identity or value. Where it raises for several, each is tried in a transaction of its own: the fault of one is
-        not the others'. A caller that is cancelled may find its item written all the same.
+        identity or value. A Duplicate among several has each tried in a transaction of its own, since it is not the
+        others' fault; whatever else is raised is raised for all. A cancelled caller's item may be written all the same.
         """
         if write not in self._shared:
             at_once = 1 if self.is_embedded else SHARED_AT_ONCE
@@ -153,7 +182,7 @@ class Database:
     ) -> dict[Item, Outcome | _Failed]:
         try:
             return dict(zip(items, await self._written(write, list(items)), strict=True))
-        except Exception as fault:  # noqa: BLE001 - it is raised where the item came from
+        except Duplicate as fault:
             if len(items) == 1:
                 return dict.fromkeys(items, _Failed(fault))
         outcomes: dict[Item, Outcome | _Failed] = {}
@@ -169,9 +198,10 @@ class Database:
         """Raise NotMigrated, or whatever the driver raises when the database cannot be reached."""
         async with self._autocommit.connect() as connection:
             current = await connection.run_sync(_current_revision)
-        newest = ScriptDirectory.from_config(Config(ALEMBIC_INI)).get_current_head()
-        if current != newest:
-            raise NotMigrated(f"The database is at migration {current or 'none'}, the service needs {newest}.")
+        if current != _newest_revision():
+            raise NotMigrated(
+                f"The database is at migration {current or 'none'}, the service needs {_newest_revision()}."
+            )
 
     async def close(self) -> None:
         """Give all connections back."""
@@ -182,6 +212,11 @@ class Database:
 def migrate(url: str, revision: str = "head") -> None:
     """Bring the database to a migration, the newest by default. Blocks; not for a running event loop."""
     migrations.run(ALEMBIC_INI, url, revision)
+
+
+@cache
+def _newest_revision() -> str | None:
+    return ScriptDirectory.from_config(Config(ALEMBIC_INI)).get_current_head()
 
 
 def _current_revision(connection: Connection) -> str | None:
@@ -208,6 +243,15 @@ def _refuse_closed(connection: DBAPIConnection, _record: object, _proxy: object)
     # The driver has seen it when a server went away meanwhile; a ping would tell no more, at three round trips each.
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+def _duplicate(error: IntegrityError) -> Exception:
+    """A Duplicate where a unique constraint is violated; the error itself for every other constraint."""
+    cause = error.orig and error.orig.__cause__
+    if isinstance(cause, UniqueViolationError):
+        return Duplicate(cause.constraint_name or "")
+    told = str(error.orig)
+    return Duplicate(told) if told.startswith("UNIQUE constraint failed: ") else error
 
 
 def _begin_immediate(connection: Connection) -> None:

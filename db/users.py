@@ -1,6 +1,6 @@
 """Selects and writes on users."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,13 +21,14 @@ _COLUMNS = (
     col(User.last_login_at),
     col(User.created_at),
 )
-_ROLE = select(col(User.role)).where(col(User.id) == bindparam("user_id"), col(User.disabled_at).is_(None))
+_ROLES = select(col(User.id), col(User.role)).where(
+    col(User.id).in_(bindparam("user_ids", expanding=True)), col(User.disabled_at).is_(None)
+)
 
 
-async def enabled_role(rows: Rows, user_id: UUID) -> str | None:
-    """The role of a user who exists and is not disabled. One indexed select; asked on every request."""
-    role: str | None = await rows.scalar(_ROLE, {"user_id": user_id})
-    return role
+async def enabled_roles(rows: Rows, user_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The roles of those users who exist and are not disabled. One indexed select; asked on every request."""
+    return {row.id: row.role for row in await rows.all(_ROLES, {"user_ids": list(user_ids)})}
 
 
 async def by_ids(rows: Rows, user_ids: Sequence[UUID]) -> list[UserRow]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from db import users
-from db.engine import Database, Rows, Transaction
+from db.engine import Database, Transaction
 from db.models import UserRole
 from db.rows import CredentialsRow, UserRow
 from domain.emails import fold_email
@@ -66,13 +66,13 @@ def sign_in(ports: Ports, user: UserRow) -> SignedIn:
     return SignedIn(user, ports.tokens.issue(user.id, ports.clock.now()))
 
 
-async def viewer_of_token(rows: Rows, tokens: TokenIssuer, clock: Clock, token: str) -> Viewer:
+async def viewer_of_token(db: Database, tokens: TokenIssuer, clock: Clock, token: str) -> Viewer:
     """Who an access token belongs to, asked anew each time so that a disabled user's stops working at once.
 
     Raises BadCredential, and ExpiredCredential when only its time is over.
     """
     user_id = tokens.verify(token, clock.now())
-    role = await users.enabled_role(rows, user_id)
+    role = await db.ask(users.enabled_roles, user_id)
     if role is None:
         raise BadCredential
     return Viewer(user_id, UserRole(role))

@@ -8,10 +8,12 @@ import asyncpg
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.engine.url import make_url
-from sqlmodel import col
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import SQLModel, col
+from uuid_utils.compat import uuid7
 
 from db.engine import Database, Duplicate, Transaction
-from db.models import Event, User, Workspace
+from db.models import Event, Member, User, Workspace, WorkspaceRole
 
 NOW = datetime.now(UTC)
 together: list[list[str]] = []
@@ -75,6 +77,7 @@ async def test_a_connection_that_the_server_has_closed_is_replaced(postgres_url:
         lost = await rows.scalar(select(func.pg_backend_pid()))
     async with asyncpg_connection(postgres_url) as other:
         await other.execute("SELECT pg_terminate_backend($1)", lost)
+    await asyncio.sleep(0.5)  # until the driver has been told
     async with database.transaction() as tx:
         assert await tx.scalar(select(func.pg_backend_pid())) != lost
     await database.close()
@@ -141,8 +144,10 @@ async def test_times_come_back_aware_and_sizes_beyond_32_bits(database_url: str)
 
 
 async def add_all(tx: Transaction, given: Sequence[str]) -> list[str]:
-    """Adds workspaces of these names, but none called `wrong`."""
+    """Adds workspaces of these names, unless one is called `wrong`, a fault of its own, or `broken`, nobody's."""
     if "wrong" in given:
+        raise Duplicate("wrong")
+    if "broken" in given:
         raise ZeroDivisionError
     await tx.add(*map(workspace, given))
     together.append(list(given))
@@ -160,13 +165,35 @@ async def test_writes_that_wait_at_the_same_time_share_a_transaction(database_ur
     await database.close()
 
 
-async def test_a_fault_of_one_write_is_not_that_of_those_that_share_its_transaction(database_url: str) -> None:
+async def test_a_duplicate_of_one_write_is_not_that_of_those_that_share_its_transaction(database_url: str) -> None:
     database = Database(database_url)
     together.clear()
     given = ["a", "b", "c", "wrong", "d"]
     outcomes = await asyncio.gather(*(database.share(add_all, name) for name in given), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [str, str, str, ZeroDivisionError, str]
+    assert [type(outcome) for outcome in outcomes] == [str, str, str, Duplicate, str]
     assert await names(database) == ["a", "b", "c", "d"]
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(Duplicate):
         await database.share(add_all, "wrong")
     await database.close()
+
+
+async def test_a_broken_database_is_asked_once_for_all_that_wait(database_url: str) -> None:
+    database = Database(database_url)
+    given = ["broken", *(f"w{number:02}" for number in range(20))]
+    outcomes = await asyncio.gather(*(database.share(add_all, name) for name in given), return_exceptions=True)
+    assert ZeroDivisionError in map(type, outcomes)
+    assert len(await names(database)) == sum(isinstance(outcome, str) for outcome in outcomes)
+    await database.close()
+
+
+async def test_other_constraints_than_unique_ones_are_no_duplicates(database_url: str) -> None:
+    database = Database(database_url)
+    member = Member(workspace_id=uuid7(), user_id=uuid7(), role=WorkspaceRole.OWNER, created_at=NOW)
+    with pytest.raises(IntegrityError):
+        await add(database, member)
+    await database.close()
+
+
+async def add(database: Database, row: SQLModel) -> None:
+    async with database.transaction() as tx:
+        await tx.add(row)
