@@ -130,11 +130,11 @@ async def rename(tx: Transaction, file: FileRow, name: str, name_folded: str, no
     return changed == 1
 
 
-async def purge(tx: Transaction, file_ids: Sequence[UUID]) -> list[str]:
-    """Remove files with all their versions; the keys of the blobs that nothing points at any more."""
+async def purge(tx: Transaction, file_ids: Sequence[UUID]) -> tuple[list[str], set[UUID]]:
+    """Remove files with all their versions: the keys of their blobs, and which of the files were there at all."""
     keys = await tx.all(select(col(Version.blob_key)).where(col(Version.file_id).in_(file_ids)).distinct())
-    await tx.execute(delete(File).where(col(File.id).in_(file_ids)))
-    return [key for (key,) in keys]
+    gone = await tx.all(delete(File).where(col(File.id).in_(file_ids)).returning(col(File.id)))
+    return [key for (key,) in keys], {file_id for (file_id,) in gone}
 
 
 def _conditions(where: FileFilter) -> list[ColumnElement[bool]]:

@@ -7,7 +7,7 @@ from sqlalchemy import and_, bindparam, select
 from sqlmodel import col
 
 from db.engine import Rows, Selection
-from db.models import Member, Workspace
+from db.models import Member, User, Workspace
 from db.rows import MembershipRow, WorkspaceRow
 
 _COLUMNS = (
@@ -17,7 +17,12 @@ _COLUMNS = (
     col(Workspace.created_at),
     col(Member.role),
 )
-_MEMBERSHIP = select(col(Member.user_id), col(Member.workspace_id), col(Member.role))
+# Who is disabled has no rights left, also in the middle of a request.
+_MEMBERSHIP = (
+    select(col(Member.user_id), col(Member.workspace_id), col(Member.role))
+    .join(User, col(User.id) == col(Member.user_id))
+    .where(col(User.disabled_at).is_(None))
+)
 # Built once: they are asked for every upload.
 _BY_WORKSPACE = _MEMBERSHIP.where(
     col(Member.user_id).in_(bindparam("user_ids", expanding=True)),

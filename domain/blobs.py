@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 async def remove(db: Database, store: BlobStore, keys: Sequence[str]) -> list[str]:
     """Remove the bytes of marked blobs, then their rows. What cannot be removed now is left to `sweep`; what could."""
-    gone = [key for key in keys if await _delete(store, key)]
+    gone = [key for key in keys if await delete(store, key)]
     if gone:
         async with db.transaction() as tx:
             await blobs.forget(tx, gone)
@@ -46,18 +46,27 @@ async def _settle(db: Database, store: BlobStore, keys: Sequence[str], now: date
         if orphaned:
             await blobs.fence(tx, orphaned, store.name, now, now + FENCE)
     for key in orphaned:
-        await _delete(store, key)
+        await delete(store, key)
     for key in claimed:
-        await store.release(key)
+        await release(store, key)
 
 
-async def _delete(store: BlobStore, key: str) -> bool:
+async def delete(store: BlobStore, key: str) -> bool:
+    """Remove bytes that no row points at. Whether it worked: if not, it is logged, and a sweep tries again."""
     try:
         await store.delete(key)
     except StoreError:
         _log.exception("bytes could not be removed")
         return False
     return True
+
+
+async def release(store: BlobStore, key: str) -> None:
+    """End the lease of bytes that a committed row points at. If it cannot be ended now, a sweep does."""
+    try:
+        await store.release(key)
+    except StoreError:
+        _log.exception("a lease could not be ended")
 
 
 def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:

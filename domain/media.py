@@ -12,9 +12,9 @@ from domain.names import extension_of
 __all__ = [
     "HEAD_BYTES",
     "Inspection",
+    "agrees",
     "inline_allowed",
     "inspect",
-    "media_type_under",
     "media_types_of",
     "safe_media_type",
 ]
@@ -62,15 +62,15 @@ def media_types_of(extension: str) -> tuple[str, ...]:
     return BINARIES.get(extension, ())
 
 
-def media_type_under(name: str, media_type: str) -> str | None:
-    """The media type that a file recorded as `media_type` gets under another name; None when the two do not agree.
+def agrees(name: str, media_type: str) -> bool:
+    """Whether a file that was found to be of this media type may have this name.
 
-    Text stays text under every extension that stands for text.
+    Text agrees with every extension that stands for text.
     """
     extension = extension_of(name)
     if extension in TEXTS:
-        return TEXTS[extension] if media_type in TEXTS.values() else None
-    return _taken_as(extension, media_type)
+        return media_type in TEXTS.values()
+    return _taken_as(extension, media_type) is not None
 
 
 def safe_media_type(media_type: str) -> str:

@@ -95,6 +95,8 @@ class FileMutations:
         file_ids = [decode(Prefix.FILE, file_id) for file_id in input.ids]
         async with changing(context) as tx:
             purged = await files.purge_files(tx, context.ports, context.viewer, file_ids, context.request)
+        for version in purged.versions:
+            context.loaders.versions.prime(version.id, version)
         await blobs.remove(context.db, context.store, purged.blob_keys)
         results = [_result(given, outcome) for given, outcome in zip(input.ids, purged.outcomes, strict=True)]
         return PurgeFilesPayload(results=results)

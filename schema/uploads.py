@@ -15,9 +15,8 @@ from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.scalar import ScalarDefinition
 
 from db.rows import FileRow
-from domain import files
 from domain.errors import InvalidInput, NotSignedIn, Refusal
-from domain.files import Creation, Inspected
+from domain.new_files import Upload, create_files
 from domain.uploads import Received, UploadIntent
 from schema.context import Context, Info
 from schema.execution import Prepared
@@ -45,15 +44,13 @@ class UploadSlot:
         """Received bytes that no resolver has taken: to be removed."""
         return self.outcome if isinstance(self.outcome, Received) and not self._is_taken else None
 
-    def take(self) -> Received:
-        """The received bytes, whose keeping is the taker's from now on. Raises the refusal that they met."""
+    def take(self) -> Received | Refusal:
+        """The received bytes, whose keeping is the taker's from now on, or the refusal that they met."""
         if self._is_taken:
-            raise InvalidInput(message="This upload is used by another field already.", path=("file",))
-        if isinstance(self.outcome, Refusal):
-            raise self.outcome
-        if self.outcome is None:
-            raise InvalidInput(message="No bytes came for this upload.", path=("file",))
+            return InvalidInput(message="This upload is used by another field already.", path=("file",))
         self._is_taken = True
+        if self.outcome is None:
+            return InvalidInput(message="No bytes came for this upload.", path=("file",))
         return self.outcome
 
 
@@ -131,27 +128,11 @@ class UploadMutations:
 
 
 async def _store(context: Context, inputs: Sequence[UploadFileInput]) -> list[UploadFilePayload]:
-    """Make files of what was received, and give up the bytes of what is refused."""
-    judged = [await _inspect(context, upload.file) for upload in inputs]
-    accepted = [outcome for outcome in judged if isinstance(outcome, Inspected)]
-    made = await files.create_files(context.db, Creation(context.ports, context.viewer, accepted, context.request))
+    arrivals = [given.file.take() for given in inputs]
+    upload = Upload(context.ports, context.viewer, context.request, arrivals)
+    outcomes = await create_files(context.db, context.store, upload)
     context.loaders = Loaders(context.db, context.viewer)
-    for upload, outcome in zip(accepted, made, strict=True):
-        key = upload.received.stored.key
-        await (context.store.delete(key) if isinstance(outcome, Refusal) else context.store.release(key))
-    remaining = iter(made)
-    return [_payload(next(remaining) if isinstance(outcome, Inspected) else outcome) for outcome in judged]
-
-
-async def _inspect(context: Context, slot: UploadSlot) -> Inspected | Refusal:
-    received = None
-    try:
-        received = slot.take()
-        return files.inspect(received)
-    except Refusal as refusal:
-        if received is not None:
-            await context.store.delete(received.stored.key)
-        return refusal
+    return [_payload(outcome) for outcome in outcomes]
 
 
 def _payload(outcome: FileRow | Refusal) -> UploadFilePayload:

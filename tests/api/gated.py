@@ -67,3 +67,10 @@ async def outcomes(scene: Scene, given: Incoming, viewer: Viewer | None = None) 
         found = [slot.outcome for slot in slots]
     assert scene.store.is_empty
     return found
+
+
+def take(slot: UploadSlot) -> Received:
+    """The bytes in a slot, which are there."""
+    taken = slot.take()
+    assert isinstance(taken, Received)
+    return taken

@@ -24,7 +24,7 @@ from tests.api.bodies import (
     upload,
     uploads,
 )
-from tests.api.gated import FILE_LIMIT, MAP_ONE, ONE, REQUEST_LIMIT, Scene, incoming, outcomes, received, scene_on
+from tests.api.gated import FILE_LIMIT, MAP_ONE, ONE, REQUEST_LIMIT, Scene, incoming, outcomes, received, scene_on, take
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def breach(scene: Scene, *decisive: bytes, length: int | None = None) -> E
 @pytest.mark.parametrize("size", [1, 7, 100, 10_000])
 async def test_a_file_is_received_and_kept_when_it_is_taken(scene: Scene, size: int) -> None:
     async with received(scene, incoming(split(upload(b"hello"), size))) as [slot]:
-        taken = slot.take()
+        taken = take(slot)
     assert (taken.stored.size, taken.stored.digest) == (5, sha256(b"hello").hexdigest())
     assert (taken.admission.name, taken.admission.declared_media_type, taken.head) == ("a.txt", "text/plain", b"hello")
     assert list(scene.store.blobs.values()) == [b"hello"]

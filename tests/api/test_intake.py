@@ -33,7 +33,7 @@ from tests.api.bodies import (
     upload,
     uploads,
 )
-from tests.api.gated import FILE_LIMIT, MAP_ONE, ONE, Scene, incoming, outcomes, received, scene_on
+from tests.api.gated import FILE_LIMIT, MAP_ONE, ONE, Scene, incoming, outcomes, received, scene_on, take
 
 
 @pytest.fixture
@@ -63,14 +63,14 @@ async def test_files_may_come_in_any_order(scene: Scene) -> None:
     mapping = json_part("map", {"a": ["variables.input.files.1.file"], "b": ["variables.input.files.0.file"]})
     body = joined(query, mapping, part("b", b"first", filename="b.txt"), part("a", b"second", filename="a.txt"))
     async with received(scene, incoming(split(body, 64))) as slots:
-        assert [slot.take().head for slot in slots] == [b"first", b"second"]
+        assert [take(slot).head for slot in slots] == [b"first", b"second"]
 
 
 async def test_one_part_with_two_paths_becomes_two_files(scene: Scene) -> None:
     query = operations(UPLOAD_MANY, {"input": {"files": [{"file": None}, {"file": None, "name": "other.txt"}]}})
     mapping = json_part("map", {"0": [f"variables.input.files.{index}.file" for index in range(2)]})
     async with received(scene, incoming([joined(query, mapping, part("0", b"twice", filename="a.txt"))])) as slots:
-        taken = [slot.take() for slot in slots]
+        taken = [take(slot) for slot in slots]
     assert [(each.admission.name, each.head) for each in taken] == [("a.txt", b"twice"), ("other.txt", b"twice")]
     assert len({each.stored.key for each in taken}) == len(scene.store.blobs) == 2
 
@@ -78,7 +78,7 @@ async def test_one_part_with_two_paths_becomes_two_files(scene: Scene) -> None:
 async def test_a_part_in_the_map_is_a_file_whatever_its_head_says(scene: Scene) -> None:
     query = operations(UPLOAD_ONE.replace("file: $file", 'file: $file, name: "n.txt"'), {"file": None})
     async with received(scene, incoming([joined(query, MAP_ONE, part("0", b"plain"))])) as [slot]:
-        assert slot.take().head == b"plain"
+        assert take(slot).head == b"plain"
 
 
 async def test_an_operation_without_files_passes(scene: Scene) -> None:
