@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple
 
 from storage.faults import translated
+from storage.store import StoreError
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -18,8 +19,14 @@ class Threads:
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="store")
 
     def start(self, job: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """Begin a job; await it through `asyncio.shield`, or not at all. Its OSErrors come out as StoreErrors."""
-        future = asyncio.get_running_loop().run_in_executor(self._executor, _translating, job, *args)
+        """Begin a job; await it through `asyncio.shield`, or not at all. Its OSErrors come out as StoreErrors.
+
+        Raises StoreError after `close`.
+        """
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._executor, _translating, job, *args)
+        except RuntimeError as error:
+            raise StoreError("the store is closed") from error
         future.add_done_callback(_see_failure)
         return future
 

@@ -14,7 +14,7 @@ from storage.disk import DiskStore
 from storage.keys import new_key
 from tests.storage.blobs import BYTES, put
 
-SECONDS = 0.4
+SECONDS = 0.8
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def stores(tmp_path: Path) -> AsyncIterator[list[DiskStore]]:
 
 async def expires(store: DiskStore, keys: list[str]) -> bool:
     """Whether exactly these keys expire within a few lease times."""
-    for _ in range(50):
+    for _ in range(60):
         if sorted(await store.expired_leases()) == sorted(keys):
             return True
         await asyncio.sleep(SECONDS / 8)
@@ -44,7 +44,7 @@ async def test_a_silent_sender_keeps_its_lease(stores: list[DiskStore]) -> None:
     writer = await mine.create(new_key())
     await writer.write(BYTES)
     await writer.write(BYTES)
-    await asyncio.sleep(SECONDS * 3)
+    await asyncio.sleep(SECONDS * 2)
     assert await other.expired_leases() == []
     assert await mine.expired_leases() == []
     await writer.abandon()
@@ -53,7 +53,7 @@ async def test_a_silent_sender_keeps_its_lease(stores: list[DiskStore]) -> None:
 async def test_a_finished_blob_keeps_its_lease_while_its_row_is_awaited(stores: list[DiskStore]) -> None:
     mine, other = stores
     stored = await put(mine, b"abc")
-    await asyncio.sleep(SECONDS * 3)
+    await asyncio.sleep(SECONDS * 2)
     assert await other.expired_leases() == []
     await mine.release(stored.key)
     await asyncio.sleep(SECONDS * 2)

@@ -13,6 +13,7 @@ import pytest
 from storage.disk import DiskStore
 from storage.keys import new_key
 from storage.store import Stored, StoreError
+from storage.writers import DiskWriter
 from tests.storage.blobs import BYTES, MIB, files_below, get, open_files, put, sums, sums_of
 
 
@@ -198,16 +199,16 @@ async def test_a_writer_waits_for_the_disk(tmp_path: Path, store: DiskStore) -> 
 
 @pytest.mark.parametrize("piece", [1000, 64 << 10])
 async def test_fifty_writers_at_once_share_the_memory_of_few(store: DiskStore, piece: int) -> None:
-    async def send() -> None:
-        writer = await store.create(new_key())
+    async def send(writer: DiskWriter) -> None:
         for _ in range(0, 2 * MIB, piece):
             # Fresh bytes, as a socket gives them.
             await writer.write(bytes(piece))
         await writer.finish()
 
+    writers = [await store.create(new_key()) for _ in range(50)]
     tracemalloc.start()
     try:
-        await asyncio.gather(*(send() for _ in range(50)))
+        await asyncio.gather(*map(send, writers))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
