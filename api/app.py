@@ -133,7 +133,7 @@ def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
         facts_of=_facts_of,
         make_context=make_context,
         report=_report,
-        page=(lambda: graphiql_response(WEB_DIST)) if settings.graphiql else None,
+        page=(lambda: graphiql_response(WEB_DIST, settings.public_url)) if settings.graphiql else None,
         body_bytes=settings.maximum_operations_bytes,
     )
 

@@ -8,10 +8,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.envelope import SenderStalled
+from api.problems import problem
 
 PROGRESS_BYTES: Final = 16 * 1024
 """A sender makes progress when so many bytes have come, or the body's end: a byte now and then is none."""
@@ -47,7 +47,7 @@ class Deadlines:
             await self.app(scope, _Sender(receive, self.stall_seconds).receive, reader.send)
         except SenderStalled as stalled:
             if not reader.has_begun:
-                await _answer(stalled, reader.send)
+                await _answer(stalled, scope, receive, reader.send)
         except ReaderStalled:
             await _abort(scope)
 
@@ -103,14 +103,7 @@ async def _abort(scope: Scope) -> None:
         await asyncio.sleep(0)  # the server learns of it before it wonders why the answer is incomplete
 
 
-async def _answer(stalled: SenderStalled, send: Send) -> None:
-    body = orjson.dumps(
-        {"code": stalled.code, "title": "Request Timeout", "status": stalled.status, "detail": stalled.message}
-    )
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": stalled.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+async def _answer(stalled: SenderStalled, scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem(stalled.status, stalled.code, stalled.message, scope.get("state", {}).get("request_id"))
+    response.headers["connection"] = "close"
+    await response(scope, receive, send)

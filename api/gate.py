@@ -5,7 +5,7 @@ execution, and the cleaning up after it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,8 +55,12 @@ class Gate:
     limits: EnvelopeLimits
 
     @asynccontextmanager
-    async def receive(self, incoming: Incoming, viewer: Viewer) -> AsyncIterator[GatedOperation]:
+    async def receive(
+        self, incoming: Incoming, viewer: Viewer, allow: Callable[[Prepared], None] = lambda _: None
+    ) -> AsyncIterator[GatedOperation]:
         """Read, judge and store one request's uploads; whatever execution did not take is removed on leaving the block.
+
+        `allow` may raise once the operation is known.
 
         async with gate.receive(incoming, viewer) as operation:
             result = await executor.execute(operation.prepared, operation.variables, context)
@@ -67,7 +71,7 @@ class Gate:
         """
         boundary = boundary_of(incoming.content_type)
         reader = MultipartReader(self._counted(incoming), boundary)
-        operation, slots = await self._judge(reader)
+        operation, slots = await self._judge(reader, allow)
         intake = Intake([Delivery(slot) for slot in slots], self.store, self.policy)
         async with self.db.reading() as rows:
             await intake.admit(rows, viewer)
@@ -77,11 +81,14 @@ class Gate:
         finally:
             await _despite_cancellation(intake.abandon())
 
-    async def _judge(self, reader: MultipartReader) -> tuple[GatedOperation, list[UploadSlot]]:
+    async def _judge(
+        self, reader: MultipartReader, allow: Callable[[Prepared], None]
+    ) -> tuple[GatedOperation, list[UploadSlot]]:
         """Everything that can be said before a file part begins, and without the database."""
         raw = await _field(reader, "operations", self.limits.operations_bytes)
         given = from_json(raw, "The part “operations”")
         prepared = self.executor.prepare(given.query, given.operation_name)
+        allow(prepared)
         mapping = read_map(await _field(reader, "map", self.limits.map_bytes))
         places = find_places(
             Operation(self.executor.schema, prepared.operation, prepared.fragments),

@@ -5,6 +5,7 @@ Without a build (no Node.js on this machine) the API works all the same, and the
 """
 
 import os
+from html import escape
 from pathlib import Path
 
 from starlette.responses import HTMLResponse, Response
@@ -46,18 +47,18 @@ _NOT_BUILT = """<!doctype html>
   <p>GraphiQL has not been built on this machine: install Node.js 20.19 or newer, type
   <code>npm ci &amp;&amp; npm run build</code> in the folder <code>web</code>, and load this page again.</p>
   <p>The API needs none of that. From a shell:</p>
-  <pre>curl http://localhost:8000/graphql -H 'Content-Type: application/json' \\
-  -d '{"query": "{ viewer { username } }"}'</pre>
+  <pre>curl {url}/graphql -H 'Content-Type: application/json' \\
+  -d '{{"query": "{{ viewer {{ username }} }}"}}'</pre>
 </html>
 """
 
 
-def graphiql_response(dist: Path) -> Response:
+def graphiql_response(dist: Path, public_url: str) -> Response:
     """The page, built into `dist`; without a build a page that says how to get one, also with 200: the API is there."""
     try:
         page = (dist / "index.html").read_text(encoding="utf-8")
     except FileNotFoundError:
-        page = _NOT_BUILT
+        page = _NOT_BUILT.format(url=escape(public_url))
     return HTMLResponse(page, headers=PAGE_HEADERS)
 
 

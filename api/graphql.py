@@ -6,6 +6,7 @@ database nor rules.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -18,8 +19,8 @@ from api.bodies import Parameters, body_of, from_json, from_url, read_body
 from api.envelope import EnvelopeBreach, SenderGone
 from api.gate import Gate, Incoming
 from api.negotiation import AnswerType, BodyType, RequestRefused, answer_type, body_type, check_preflight
-from api.problems import STATUS
-from domain.errors import ExpiredCredential, Kind, Refusal
+from api.problems import STATUS, headers_of
+from domain.errors import ExpiredCredential, Refusal
 from domain.events import RequestFacts
 from domain.viewer import NOBODY, Viewer
 from schema.answers import Report, fault_body, refused
@@ -110,9 +111,9 @@ class GraphQLEndpoint:
         return await self._executed(prepared, variables, viewer, facts)
 
     async def _upload(self, headers: Headers, receive: Receive, facts: RequestFacts) -> Answer:
-        viewer = await self.authenticate(headers)
+        viewer, expired = await self._viewer(headers)
         incoming = Incoming(headers.get("content-type"), _length(headers), body_of(receive))
-        async with self.gate.receive(incoming, viewer) as operation:
+        async with self.gate.receive(incoming, viewer, partial(_require_valid, expired)) as operation:
             return await self._executed(operation.prepared, operation.variables, viewer, facts)
 
     async def _viewer(self, headers: Headers) -> tuple[Viewer, ExpiredCredential | None]:
@@ -123,9 +124,7 @@ class GraphQLEndpoint:
 
     def _prepared(self, given: Parameters, expired: ExpiredCredential | None) -> tuple[Prepared, Variables]:
         prepared = self.executor.prepare(given.query, given.operation_name)
-        fields = prepared.root_fields - {"__typename"}
-        if expired is not None and not (fields and fields <= OPEN_FIELDS):
-            raise expired
+        _require_valid(expired, prepared)
         return prepared, self.executor.coerce(prepared, given.variables)
 
     async def _executed(self, prepared: Prepared, variables: Variables, viewer: Viewer, facts: RequestFacts) -> Answer:
@@ -140,10 +139,15 @@ class GraphQLEndpoint:
             body = {"errors": [{"message": error.message, "extensions": {"code": error.code}}]}
             return Answer(body, error.status, error.headers if isinstance(error, RequestRefused) else {})
         if isinstance(error, Refusal):
-            challenge = {"www-authenticate": "Bearer"} if error.kind is Kind.UNAUTHENTICATED else {}
-            return Answer({"errors": [refused(error).formatted]}, STATUS[error.kind], challenge)
+            return Answer({"errors": [refused(error).formatted]}, STATUS[error.kind], headers_of(error))
         self.report(error)
         return Answer(fault_body(request_id), 500)
+
+
+def _require_valid(expired: ExpiredCredential | None, prepared: Prepared) -> None:
+    fields = prepared.root_fields - {"__typename"}
+    if expired is not None and not (fields and fields <= OPEN_FIELDS):
+        raise expired
 
 
 def _accepted(headers: Headers) -> str | None:

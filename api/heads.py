@@ -7,6 +7,7 @@ client from sending headers without end, or a byte an hour. Bodies are watched i
 import asyncio
 
 import orjson
+from uuid_utils.compat import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.deadlines import ABORT
@@ -112,20 +113,22 @@ class LimitedHeads(HttpToolsProtocol):
 
 
 def _answer(status: int, detail: str, *, is_graphql: bool) -> bytes:
-    title = REASONS[status].decode()
+    title, identifier = REASONS[status].decode(), uuid7().hex
     code = title.upper().replace(" ", "_")
     if is_graphql:
         media_type = b"application/json"
-        body = orjson.dumps({"errors": [{"message": detail, "extensions": {"code": code}}]})
+        body = orjson.dumps({"errors": [{"message": detail, "extensions": {"code": code, "requestId": identifier}}]})
     else:
         media_type = b"application/problem+json"
-        body = orjson.dumps({"code": code, "title": title, "status": status, "detail": detail})
+        told = {"code": code, "title": title, "status": status, "detail": detail, "requestId": identifier}
+        body = orjson.dumps(told)
     return b"\r\n".join(
         (
             b"HTTP/1.1 %d %b" % (status, REASONS[status]),
             b"content-type: " + media_type,
             b"content-length: %d" % len(body),
             b"x-content-type-options: nosniff",
+            b"x-request-id: " + identifier.encode(),
             b"connection: close",
             b"",
             body,

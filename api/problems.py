@@ -7,7 +7,7 @@ from types import MappingProxyType
 import orjson
 from starlette.responses import Response
 
-from domain.errors import Kind, Refusal
+from domain.errors import Kind, Refusal, Unavailable
 from schema.answers import details_of
 
 STATUS = {
@@ -42,6 +42,14 @@ def problem(
 def problem_response(refusal: Refusal, request_id: str | None) -> Response:
     """A refusal as a problem, with its details beside what every problem has."""
     response = problem(STATUS[refusal.kind], refusal.code, refusal.message, request_id, details_of(refusal))
-    if response.status_code == HTTPStatus.UNAUTHORIZED:
-        response.headers["www-authenticate"] = "Bearer"
+    response.headers.update(headers_of(refusal))
     return response
+
+
+def headers_of(refusal: Refusal) -> dict[str, str]:
+    """What HTTP says of a refusal beside its status: how to authenticate (RFC 6750), when to come back."""
+    if refusal.kind is Kind.UNAUTHENTICATED:
+        return {"www-authenticate": "Bearer"}
+    if isinstance(refusal, Unavailable):
+        return {"retry-after": str(refusal.retry_after_seconds)}
+    return {}

@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     @field_validator("secret_key", mode="after")
     @classmethod
     def _secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if info.data.get("environment") == "production":
+        if value or info.data.get("environment") == "production":
             length = len(value.get_secret_value().encode()) if value else 0
             if length < MINIMUM_SECRET_BYTES:
                 raise ValueError(

@@ -6,14 +6,13 @@ from typing import Annotated
 import strawberry
 
 from domain.errors import InvalidInput
+from schema.connections import PAGE_MAXIMUM
 from schema.context import Context, Info
 from schema.files import file_of
 from schema.ids import Prefix, decode_any
 from schema.nodes import Node
 from schema.users import User, user_of
 from schema.workspaces import workspace_of
-
-NODES_MAXIMUM = 100
 
 
 @strawberry.type
@@ -39,8 +38,8 @@ class NodeQueries:
         self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Up to 100 ids.")]
     ) -> list[Node | None]:
         """One statement per noun."""
-        if len(ids) > NODES_MAXIMUM:
-            raise InvalidInput(message=f"Ask for at most {NODES_MAXIMUM} nodes, not {len(ids)}.", path=("ids",))
+        if len(ids) > PAGE_MAXIMUM:
+            raise InvalidInput(message=f"Ask for at most {PAGE_MAXIMUM} nodes, not {len(ids)}.", path=("ids",))
         return await gather(*(_node(info.context, node_id) for node_id in ids))
 
 

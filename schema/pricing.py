@@ -31,8 +31,8 @@ from graphql import (
 )
 from graphql.utilities.coerce_input_value import coerce_default_value
 
-PAGE_DEFAULT: Final = 25
-PAGE_LIMIT: Final = 100
+from schema.connections import PAGE_DEFAULT, PAGE_MAXIMUM
+
 INTROSPECTION_PAGE: Final = 4
 INTROSPECTION_BASE: Final = 2_000
 """What `__schema` costs beside its fields: it is asked for once, and many aliases of it are an attack."""
@@ -215,13 +215,13 @@ def _page(definition: GraphQLField | None, node: FieldNode) -> int | None:
 def _size(value: ValueNode | None) -> int | None:
     if value is None or isinstance(value, NullValueNode):
         return None
-    if isinstance(value, IntValueNode) and len(value.value) <= len(str(PAGE_LIMIT)):
+    if isinstance(value, IntValueNode) and len(value.value) <= len(str(PAGE_MAXIMUM)):
         return _clamped(int(value.value))
-    return PAGE_LIMIT
+    return PAGE_MAXIMUM
 
 
 def _length(value: ValueNode | None) -> int:
-    return _clamped(len(value.values)) if isinstance(value, ListValueNode) else PAGE_LIMIT
+    return _clamped(len(value.values)) if isinstance(value, ListValueNode) else PAGE_MAXIMUM
 
 
 def _default_page(definition: GraphQLField) -> int:
@@ -232,7 +232,7 @@ def _default_page(definition: GraphQLField) -> int:
 
 def _clamped(size: int) -> int:
     """Larger pages are refused when the field is resolved, so they never cost more."""
-    return max(1, min(size, PAGE_LIMIT))
+    return max(1, min(size, PAGE_MAXIMUM))
 
 
 def _dependencies_first(fragments: dict[str, FragmentDefinitionNode]) -> list[str]:

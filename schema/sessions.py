@@ -52,6 +52,12 @@ class _SignedInPayload:
     expires_at: DateTime | None = strawberry.field(
         default=None, description="When the access token ends; null when refused."
     )
+    refresh_token: str | None = strawberry.field(
+        default=None, description="What a new access token will be had for; null as long as none are given out."
+    )
+    challenge: str | None = strawberry.field(
+        default=None, description="What a second factor will answer; null as long as none can be set up."
+    )
     problems: list[Problem] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
     @classmethod

@@ -27,7 +27,7 @@ def dist(tmp_path: Path) -> Path:
 @pytest.fixture
 async def browser(dist: Path) -> AsyncIterator[AsyncClient]:
     async def page(_: Request) -> Response:
-        return graphiql_response(dist)
+        return graphiql_response(dist, "https://files.example")
 
     app = Starlette(routes=[Route("/graphql", page), Mount(FILES_PATH, GraphiqlFiles(dist))])
     async with AsyncClient(transport=ASGITransport(app), base_url="http://cairn.test") as client:

@@ -53,10 +53,14 @@ def answer(peer: socket.socket) -> bytes:
 
 
 def refusal(received: bytes) -> Any:
+    """The body of a refusal, whose request id is also in its head, without that id."""
     head, _, body = received.partition(b"\r\n\r\n")
+    told = json.loads(body)
+    identifier = (told["errors"][0]["extensions"] if "errors" in told else told).pop("requestId")
+    assert f"x-request-id: {identifier}".encode() in head
     assert b"connection: close" in head
     assert f"content-length: {len(body)}".encode() in head
-    return json.loads(body)
+    return told
 
 
 def one_answer(peer: socket.socket) -> bytes:

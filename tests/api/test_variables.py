@@ -27,7 +27,7 @@ def test_a_variable_is_the_name_in_capitals() -> None:
 
 def test_hosting_platforms_names_are_read() -> None:
     settings = load_settings(
-        {"DATABASE_URL": "postgres://h/d", "REDIS_URL": "redis://h", "SECRET_KEY": "x", "PORT": "81"}, None
+        {"DATABASE_URL": "postgres://h/d", "REDIS_URL": "redis://h", "SECRET_KEY": "x" * 32, "PORT": "81"}, None
     )
     assert settings.database_url == "postgresql+asyncpg://h/d"
     assert settings.redis_url == "redis://h"
@@ -47,11 +47,11 @@ def test_the_environment_wins_over_the_file_for_the_same_name(tmp_path: Path) ->
 
 
 def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
-    text = "# ours\nexport CAIRN_PORT='82' # inline\nCAIRN_SECRET_KEY=\"a${HOME}b\"\n\nOTHER=1\nBARE\n"
+    text = "# ours\nexport CAIRN_PORT='82' # inline\nCAIRN_SECRET_KEY=\"a${HOME}b, and thirty more characters\"\n\nOTHER=1\nBARE\n"
     settings = load_settings({}, env_file(tmp_path, text))
     assert settings.port == 82
     assert settings.secret_key is not None
-    assert settings.secret_key.get_secret_value() == "a${HOME}b"
+    assert settings.secret_key.get_secret_value() == "a${HOME}b, and thirty more characters"
 
 
 def test_a_file_that_is_not_there_is_no_problem(tmp_path: Path) -> None:
