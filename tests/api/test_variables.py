@@ -47,11 +47,12 @@ def test_the_environment_wins_over_the_file_for_the_same_name(tmp_path: Path) ->
 
 
 def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
-    text = "# ours\nexport CAIRN_PORT='82' # inline\nCAIRN_SECRET_KEY=\"a${HOME}b, and thirty more characters\"\n\nOTHER=1\nBARE\n"
+    secret = "a${HOME}b, and thirty more characters"
+    text = f"# ours\nexport CAIRN_PORT='82' # inline\nCAIRN_SECRET_KEY=\"{secret}\"\n\nOTHER=1\nBARE\n"
     settings = load_settings({}, env_file(tmp_path, text))
     assert settings.port == 82
     assert settings.secret_key is not None
-    assert settings.secret_key.get_secret_value() == "a${HOME}b, and thirty more characters"
+    assert settings.secret_key.get_secret_value() == secret
 
 
 def test_a_file_that_is_not_there_is_no_problem(tmp_path: Path) -> None:

@@ -89,6 +89,19 @@ async def test_a_sweep_settles_what_dead_processes_left_and_leaves_the_living_al
         await closing.close()
 
 
+async def test_a_lease_of_bytes_that_a_row_points_at_is_ended(database_url: str, tmp_path: Path) -> None:
+    db, store = Database(database_url), DiskStore(tmp_path / "store", floor_bytes=0, lease_seconds=0)
+    await store.open()
+    await commit(db, committed := await put(store))
+    await asyncio.sleep(0.01)
+    assert await store.expired_leases() == [committed]
+    await sweep(db, store, NOW)
+    assert await store.expired_leases() == []
+    assert names_below(tmp_path / "store") == {committed}
+    for closing in (store, db):
+        await closing.close()
+
+
 async def test_what_cannot_be_removed_keeps_nothing_else_from_being_removed(database_url: str, tmp_path: Path) -> None:
     db, store = Database(database_url), Stubborn(tmp_path / "store", floor_bytes=0, lease_seconds=0)
     await store.open()
