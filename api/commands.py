@@ -17,9 +17,9 @@ from api.accounts import create_administrator
 from api.app import create_app
 from api.logs import choose_format, configure_logs, get_logger
 from api.malloc import keep_memory
-from api.serving import bind, run
+from api.server import bind, run
 from api.settings import Settings, local_url
-from api.showing import lines
+from api.settings_lines import lines
 from api.variables import Reading, SettingsError, read_settings, variable_of
 from db.engine import Database, NotMigrated, migrate
 from domain.errors import Refusal, Refusals

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from api.parsing import database_url, extensions, networks, origins, public_url, redis_url, size_in_bytes
+from api.formats import database_url, extensions, networks, origins, public_url, redis_url, size_in_bytes
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 MINIMUM_SECRET_BYTES = 32

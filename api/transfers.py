@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.credentials import bearer_token
 from api.logs import get_logger
+from api.outflow import Outflow
 from api.problems import problem, problem_response
 from api.ranges import (
     NOT_MODIFIED,
@@ -32,7 +33,6 @@ from api.ranges import (
     format_date,
 )
 from api.recorder import DownloadRecorder
-from api.sending import Outflow
 from db.engine import Database
 from domain.downloads import Disposition, Download, SignedDownload, Wanted, open_all, wanted_by
 from domain.errors import BadCredential, InvalidInput, NotFound, NotSignedIn, Refusal, Unavailable

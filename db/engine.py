@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from asyncpg.exceptions import UniqueViolationError
-from sqlalchemy import Connection, Executable, Row, Select, event, insert
+from sqlalchemy import Connection, Executable, Insert, Row, Select, event, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import DisconnectionError, IntegrityError
@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlmodel import SQLModel
 
 from db import migrations
-from db.together import Together
+from db.batches import Batches
 
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
 SQLITE_BUSY_SECONDS = 60
@@ -102,7 +102,7 @@ class Transaction(Rows):
     async def insert(self, table: type[SQLModel], values: list[dict[str, Any]]) -> None:
         """Insert many rows of one table in one statement. Raises Duplicate."""
         try:
-            await self._connection.execute(insert(table), values)
+            await self._connection.execute(_insert(table), values)
         except IntegrityError as error:
             raise _duplicate(error) from error
 
@@ -132,8 +132,8 @@ class Database:
             event.listen(self._writer.sync_engine, "checkout", _refuse_closed)
             self._reader = self._writer
         self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
-        self._asked: dict[SharedRead[Any, Any], Together[Any, Any]] = {}
-        self._shared: dict[SharedWrite[Any, Any], Together[Any, Any]] = {}
+        self._asked: dict[SharedRead[Any, Any], Batches[Any, Any]] = {}
+        self._shared: dict[SharedWrite[Any, Any], Batches[Any, Any]] = {}
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Rows]:
@@ -153,7 +153,7 @@ class Database:
         `load` gives its answers by question, None for those it leaves out, and is the same function each time.
         """
         if load not in self._asked:
-            self._asked[load] = Together(partial(self._load_all, load))
+            self._asked[load] = Batches(partial(self._load_all, load))
         return cast("Answer | None", await self._asked[load].ask(question))
 
     async def _load_all(
@@ -171,7 +171,7 @@ class Database:
         """
         if write not in self._shared:
             at_once = 1 if self.is_embedded else SHARED_AT_ONCE
-            self._shared[write] = Together(partial(self._write_all, write), at_once=at_once)
+            self._shared[write] = Batches(partial(self._write_all, write), at_once=at_once)
         outcome = await self._shared[write].ask(item)
         if isinstance(outcome, _Failed):
             raise outcome.fault
@@ -212,6 +212,11 @@ class Database:
 def migrate(url: str, revision: str = "head") -> None:
     """Bring the database to a migration, the newest by default. Blocks; not for a running event loop."""
     migrations.run(ALEMBIC_INI, url, revision)
+
+
+@cache
+def _insert(table: type[SQLModel]) -> Insert:
+    return insert(table)
 
 
 @cache

@@ -1,9 +1,7 @@
 """Selects and writes on files, versions and their blobs. Every select for a user finds only what that user may see."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +11,8 @@ from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
 from db.models import File, Member, Version
-from db.pages import Order, Page, Window, page_of
+from db.pages import Order, page_of
+from db.questions import FileFilter, FileOrderField, Page, Window
 from db.rows import FileRow, VersionRow
 
 _COLUMNS = (
@@ -45,33 +44,11 @@ _VERSION_COLUMNS = (
 )
 
 
-class FileOrderField(StrEnum):
-    """What files can be sorted by."""
-
-    NAME = "NAME"
-    CREATED_AT = "CREATED_AT"
-    SIZE = "SIZE"
-
-
 _ORDER_COLUMNS: dict[FileOrderField, Mapped[Any]] = {
     FileOrderField.NAME: col(File.name_folded),
     FileOrderField.CREATED_AT: col(File.created_at),
     FileOrderField.SIZE: col(File.size),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class FileFilter:
-    """Which files: every condition that is set must hold. Lower bounds are inclusive, upper ones exclusive."""
-
-    name_contains_folded: str | None = None
-    media_types: Sequence[str] | None = None
-    size_from: int | None = None
-    size_to: int | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-    workspace_id: UUID | None = None
-    uploaded_by_id: UUID | None = None
 
 
 def visible_to(user_id: UUID) -> Selection:

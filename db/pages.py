@@ -1,46 +1,14 @@
 """Keyset pages: a window of a sorted select that stays right while rows come and go."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import tuple_
 from sqlalchemy.orm import Mapped
 
 from db.engine import Rows, Selection
-
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a row stands in its order: the value sorted by, and the id that tells equals apart."""
-
-    value: Any
-    id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Up to `limit` rows between two positions, from the start, or from the end when `is_backward`."""
-
-    limit: int
-    after: Position | None = None
-    before: Position | None = None
-    is_backward: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
-    """The rows of a window, in order, and whether there are more on either side.
-
-    On the side that the window was opened from, "more" means that the client came from there.
-    """
-
-    items: Sequence[Item]
-    has_next: bool
-    has_previous: bool
+from db.questions import Page, Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from uuid import UUID
 
 from db import blobs, files
 from db.engine import Rows, Transaction
-from db.files import FileFilter, FileOrderField
-from db.pages import Page, Window
+from db.questions import FileFilter, FileOrderField, Page, Window
 from db.rows import FileRow, VersionRow
 from domain.access import may_write
 from domain.errors import Forbidden, InvalidInput, MediaTypeNotAllowed, NotFound, Refusal, RevisionConflict

@@ -15,7 +15,7 @@ import orjson
 import strawberry
 from graphql import GraphQLError
 
-from db.pages import Position, Window
+from db.questions import Position, Window
 from domain.errors import InvalidInput
 
 PAGE_DEFAULT = 25

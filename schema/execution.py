@@ -39,7 +39,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.answers import Report, coded, formatted
 from schema.pricing import QueryLimits, excesses, prices, too_complex
-from schema.resolving import Resolving, Shortcuts
+from schema.resolution import Resolving, Shortcuts
 
 Variables = VariableValues
 """Coerced variables: `coerced` has the values by name, `sources` what they were made from."""

@@ -1,6 +1,6 @@
 """Renaming and purging files."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
 import strawberry
 
@@ -11,7 +11,7 @@ from domain.files import Rename
 from schema.context import Info, changing
 from schema.files import File, file_of
 from schema.ids import Prefix, decode
-from schema.problems import Problem, problems_of, refusable
+from schema.problems import Payload, Problem, problems_of, refusable
 
 
 @strawberry.input(description="Another name for a file.")
@@ -26,16 +26,10 @@ class RenameFileInput:
 
 
 @strawberry.type(description="What became of a rename.")
-class RenameFilePayload:
+class RenameFilePayload(Payload):
     """The answer of `renameFile`."""
 
     file: File | None = strawberry.field(default=None, description="The file with its new name; null when refused.")
-    problems: list[Problem] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
-
-    @classmethod
-    def refused(cls, problems: list[Problem]) -> Self:
-        """An answer without a file."""
-        return cls(problems=problems)
 
 
 @strawberry.input(description="Files to be removed for good.")
@@ -55,18 +49,10 @@ class FileResult:
 
 
 @strawberry.type(description="What became of the files to be removed.")
-class PurgeFilesPayload:
+class PurgeFilesPayload(Payload):
     """The answer of `purgeFiles`."""
 
     results: list[FileResult] = strawberry.field(default_factory=list, description="One per id, in order.")
-    problems: list[Problem] = strawberry.field(
-        default_factory=list, description="Why the whole mutation was refused; else empty."
-    )
-
-    @classmethod
-    def refused(cls, problems: list[Problem]) -> Self:
-        """An answer without results."""
-        return cls(problems=problems)
 
 
 @strawberry.type

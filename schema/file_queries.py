@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from db.files import FileFilter, FileOrderField
+from db.questions import FileFilter, FileOrderField
 from domain import files
 from domain.errors import InvalidInput
 from domain.names import NAME_BYTES, fold
@@ -21,7 +21,7 @@ MEDIA_TYPES_MAXIMUM = 100
 
 @strawberry.input(description="Which files: every condition given must hold. Bounds include `From` and exclude `To`.")
 class FileWhere:
-    """See `db.files.FileFilter`."""
+    """See `db.questions.FileFilter`."""
 
     name_contains: str | None = strawberry.field(default=None, description="Part of the name, in upper or lower case.")
     media_types: list[str] | None = strawberry.field(
@@ -37,7 +37,7 @@ class FileWhere:
 
 @strawberry.enum(name="FileOrderField", description="What files are sorted by.")
 class OrderField(Enum):
-    """The names of `db.files.FileOrderField`."""
+    """The names of `db.questions.FileOrderField`."""
 
     NAME = strawberry.enum_value("NAME", description="The name, without regard to case.")
     CREATED_AT = strawberry.enum_value("CREATED_AT", description="When it was uploaded first.")

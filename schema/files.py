@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from db.pages import Page
+from db.questions import Page
 from db.rows import FileRow, VersionRow
 from domain import downloads
 from domain.downloads import LinkTerms

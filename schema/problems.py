@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from functools import wraps
-from typing import ParamSpec, Protocol, Self, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 import strawberry
 
@@ -139,15 +139,16 @@ PROBLEMS: dict[type[Refusal], type[Problem]] = {
 }
 
 
-class Payload(Protocol):
-    """What every mutation answers with."""
+@strawberry.type
+class Payload:
+    """What every mutation answers with, besides what it has made."""
 
-    problems: list[Problem]
+    problems: list[Problem] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
 
     @classmethod
     def refused(cls, problems: list[Problem]) -> Self:
         """An answer that has nothing but problems."""
-        ...
+        return cls(problems=problems)
 
 
 Arguments = ParamSpec("Arguments")

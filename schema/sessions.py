@@ -13,7 +13,7 @@ from domain.users import NewUser
 from domain.viewer import Viewer
 from schema.context import Info, changing
 from schema.loaders import Loaders
-from schema.problems import Problem, problems_of, refusable
+from schema.problems import Payload, problems_of, refusable
 from schema.scalars import DateTime
 from schema.users import User, user_of
 
@@ -41,7 +41,7 @@ class LoginInput:
 
 
 @strawberry.type
-class _SignedInPayload:
+class _SignedInPayload(Payload):
     """What `signup` and `login` answer alike."""
 
     user: User | None = strawberry.field(default=None, description="Who signed in; null when refused.")
@@ -58,12 +58,6 @@ class _SignedInPayload:
     challenge: str | None = strawberry.field(
         default=None, description="What a second factor will answer; null as long as none can be set up."
     )
-    problems: list[Problem] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
-
-    @classmethod
-    def refused(cls, problems: list[Problem]) -> Self:
-        """An answer without a token."""
-        return cls(problems=problems)
 
     @classmethod
     def of(cls, db: Database, signed_in: SignedIn) -> Self:

@@ -6,7 +6,7 @@ what is in it, once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, NoReturn, Self
+from typing import Annotated, Any, NoReturn
 
 import strawberry
 from graphql import FieldNode, GraphQLError, GraphQLObjectType, GraphQLSchema
@@ -23,7 +23,7 @@ from schema.execution import Prepared
 from schema.files import File, file_of
 from schema.ids import Prefix, decode
 from schema.loaders import Loaders
-from schema.problems import Problem, problems_of, refusable
+from schema.problems import Payload, problems_of, refusable
 
 NOT_AN_UPLOAD = "An Upload is a part of a multipart request, named in its `map`; it cannot be written as a value."
 
@@ -76,33 +76,19 @@ class UploadFilesInput:
 
 
 @strawberry.type(description="What became of one upload.")
-class UploadFilePayload:
+class UploadFilePayload(Payload):
     """The answer of `uploadFile`, and one answer of `uploadFiles`."""
 
     file: File | None = strawberry.field(default=None, description="The new file; null when it was refused.")
-    problems: list[Problem] = strawberry.field(default_factory=list, description="Why it was refused; else empty.")
-
-    @classmethod
-    def refused(cls, problems: list[Problem]) -> Self:
-        """An answer without a file."""
-        return cls(problems=problems)
 
 
 @strawberry.type(description="What became of several uploads.")
-class UploadFilesPayload:
+class UploadFilesPayload(Payload):
     """The answer of `uploadFiles`."""
 
     results: list[UploadFilePayload] = strawberry.field(
         default_factory=list, description="One per input, in order; each file succeeds or fails by itself."
     )
-    problems: list[Problem] = strawberry.field(
-        default_factory=list, description="Why the whole mutation was refused; else empty."
-    )
-
-    @classmethod
-    def refused(cls, problems: list[Problem]) -> Self:
-        """An answer without results."""
-        return cls(problems=problems)
 
 
 @strawberry.type

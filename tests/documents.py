@@ -13,7 +13,7 @@ from api import bodies, envelope, negotiation
 from api.envelope import EnvelopeBreach
 from api.problems import STATUS
 from api.settings import Settings
-from api.showing import lines
+from api.settings_lines import lines
 from api.variables import PLATFORM_NAMES, read_settings, variable_of
 from domain.errors import Refusal
 

@@ -16,7 +16,7 @@ START_SECONDS = 10
 
 @contextmanager
 def served(app: ASGIApp, head_seconds: float = 10) -> Iterator[int]:
-    """Serve in a thread, as `api.serving` does in a process; the port on 127.0.0.1."""
+    """Serve in a thread, as `api.server` does in a process; the port on 127.0.0.1."""
     config = uvicorn.Config(app, http=limited_heads(head_seconds), log_config=None, access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     with socket.socket() as own:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from db.together import Together
+from db.batches import Batches
 
 mark: ContextVar[str] = ContextVar("mark", default="none")
 
@@ -35,7 +35,7 @@ def oracle() -> Oracle:
 
 
 async def test_a_question_alone_is_asked_at_once(oracle: Oracle) -> None:
-    together = Together(oracle.load)
+    together = Batches(oracle.load)
 
     assert await together.ask(1) == 2
     assert await together.ask(100) is None
@@ -43,7 +43,7 @@ async def test_a_question_alone_is_asked_at_once(oracle: Oracle) -> None:
 
 
 async def test_nothing_is_remembered(oracle: Oracle) -> None:
-    together = Together(oracle.load)
+    together = Batches(oracle.load)
     for _ in range(3):
         await together.ask(1)
 
@@ -51,7 +51,7 @@ async def test_nothing_is_remembered(oracle: Oracle) -> None:
 
 
 async def test_questions_gather_while_others_are_asked(oracle: Oracle) -> None:
-    together = Together(oracle.load, at_once=1)
+    together = Batches(oracle.load, at_once=1)
     oracle.gate.clear()
     asking = [asyncio.create_task(together.ask(number)) for number in (1, 2, 3, 2)]
     await asyncio.sleep(0.01)
@@ -64,7 +64,7 @@ async def test_questions_gather_while_others_are_asked(oracle: Oracle) -> None:
 
 
 async def test_no_more_than_so_many_go_together_or_at_once(oracle: Oracle) -> None:
-    together = Together(oracle.load, at_once=2, maximum_together=10)
+    together = Batches(oracle.load, at_once=2, maximum_together=10)
     oracle.gate.clear()
     asking = []
     for number in range(50):
@@ -79,7 +79,7 @@ async def test_no_more_than_so_many_go_together_or_at_once(oracle: Oracle) -> No
 
 
 async def test_a_failure_is_raised_for_those_who_went_together_and_nobody_else(oracle: Oracle) -> None:
-    together = Together(oracle.load, at_once=1)
+    together = Batches(oracle.load, at_once=1)
     first = await asyncio.gather(together.ask(1), together.ask(-1), return_exceptions=True)
 
     assert [type(answer) for answer in first] == [ValueError, ValueError]
@@ -87,7 +87,7 @@ async def test_a_failure_is_raised_for_those_who_went_together_and_nobody_else(o
 
 
 async def test_who_leaves_is_not_answered_and_nobody_else_notices(oracle: Oracle) -> None:
-    together = Together(oracle.load, at_once=1)
+    together = Batches(oracle.load, at_once=1)
     oracle.gate.clear()
     asked, other = (asyncio.create_task(together.ask(number)) for number in (1, 2))
     await asyncio.sleep(0.01)
@@ -104,7 +104,7 @@ async def test_who_leaves_is_not_answered_and_nobody_else_notices(oracle: Oracle
 
 
 async def test_who_leaves_while_the_answer_fails_goes_unharmed(oracle: Oracle) -> None:
-    together = Together(oracle.load, at_once=1)
+    together = Batches(oracle.load, at_once=1)
     oracle.gate.clear()
     leaving = asyncio.create_task(together.ask(-1))
     await asyncio.sleep(0.01)
@@ -116,7 +116,7 @@ async def test_who_leaves_while_the_answer_fails_goes_unharmed(oracle: Oracle) -
 
 
 async def test_no_question_is_forgotten_however_they_fall(oracle: Oracle) -> None:
-    together = Together(oracle.load, at_once=1)
+    together = Batches(oracle.load, at_once=1)
 
     async def ask_on(steps: int) -> None:
         for number in range(200):
@@ -130,6 +130,6 @@ async def test_no_question_is_forgotten_however_they_fall(oracle: Oracle) -> Non
 
 async def test_what_is_asked_for_all_carries_nobody_s_context(oracle: Oracle) -> None:
     mark.set("mine")
-    await Together(oracle.load).ask(1)
+    await Batches(oracle.load).ask(1)
 
     assert oracle.marks == ["none"]

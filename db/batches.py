@@ -17,7 +17,7 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-class Together(Generic[Question, Answer]):
+class Batches(Generic[Question, Answer]):
     """Asks `load` for many at once; what its answer lacks is None. Nothing is kept: each question is asked anew."""
 
     def __init__(

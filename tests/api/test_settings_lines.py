@@ -1,7 +1,7 @@
 import pytest
 
 from api.settings import Settings
-from api.showing import lines, masked
+from api.settings_lines import lines, masked
 from api.variables import load_settings, read_settings, variable_of
 
 

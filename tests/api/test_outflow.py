@@ -17,7 +17,7 @@ import pytest
 from httpx2 import AsyncClient
 from starlette.types import Message
 
-from api.sending import Outflow
+from api.outflow import Outflow
 from storage.store import StoreError
 from tests.asking import Account, sign_up, uploaded
 from tests.live import Live

@@ -2,7 +2,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from api import parsing
+from api import formats
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from api import parsing
     ],
 )
 def test_sizes_are_read_with_their_unit(written: object, size: int) -> None:
-    assert parsing.size_in_bytes(written) == size
+    assert formats.size_in_bytes(written) == size
 
 
 @pytest.mark.parametrize("written", ["", "GiB", "-1", "1.5GiB", "5 Gigs", "1e9", "\u0665", "1" * 16, "5 GiBB"])
 def test_what_is_no_size_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="number of bytes"):
-        parsing.size_in_bytes(written)
+        formats.size_in_bytes(written)
 
 
 @pytest.mark.parametrize(
@@ -44,23 +44,23 @@ def test_what_is_no_size_is_refused(written: str) -> None:
     ],
 )
 def test_database_urls_are_rewritten_for_their_asynchronous_driver(written: str, url: str) -> None:
-    assert parsing.database_url(written) == url
+    assert formats.database_url(written) == url
 
 
 @pytest.mark.parametrize("written", ["", "a.db", "mysql://h/d", "postgresql:h", "sqlite://", "sqlite:///:memory:"])
 def test_what_is_no_usable_database_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="should"):
-        parsing.database_url(written)
+        formats.database_url(written)
 
 
 @pytest.mark.parametrize("url", ["redis://h", "rediss://:p@h:6380/1", "unix:///run/redis.sock"])
 def test_redis_urls_pass_unchanged(url: str) -> None:
-    assert parsing.redis_url(url) == url
+    assert formats.redis_url(url) == url
 
 
 def test_what_is_no_redis_url_is_refused() -> None:
     with pytest.raises(ValueError, match="redis://"):
-        parsing.redis_url("localhost:6379")
+        formats.redis_url("localhost:6379")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_is_no_redis_url_is_refused() -> None:
     ],
 )
 def test_public_urls_lose_their_last_slash(written: str, url: str) -> None:
-    assert parsing.public_url(written) == url
+    assert formats.public_url(written) == url
 
 
 @pytest.mark.parametrize(
@@ -92,34 +92,34 @@ def test_public_urls_lose_their_last_slash(written: str, url: str) -> None:
 )
 def test_what_is_no_public_url_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r"should|[Pp]ort|whitespace"):
-        parsing.public_url(written)
+        formats.public_url(written)
 
 
 def test_extensions_are_lower_case_and_have_no_dot() -> None:
-    assert parsing.extensions(" .PDF, png ,,") == {"pdf", "png"}
-    assert parsing.extensions(frozenset({"Pdf"})) == {"pdf"}
+    assert formats.extensions(" .PDF, png ,,") == {"pdf", "png"}
+    assert formats.extensions(frozenset({"Pdf"})) == {"pdf"}
 
 
 def test_a_list_is_text_or_a_collection() -> None:
     with pytest.raises(ValueError, match="commas"):
-        parsing.extensions(5)
+        formats.extensions(5)
 
 
 def test_networks_may_be_single_addresses_and_have_host_bits() -> None:
-    assert parsing.networks("10.1.2.3/8, ::1") == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    assert formats.networks("10.1.2.3/8, ::1") == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
     with pytest.raises(ValueError, match=r"proxy\.example"):
-        parsing.networks("10.0.0.1,proxy.example")
+        formats.networks("10.0.0.1,proxy.example")
 
 
 def test_origins_are_a_scheme_and_a_host_or_any() -> None:
-    assert parsing.origins("https://App.example.org, http://localhost:5173") == (
+    assert formats.origins("https://App.example.org, http://localhost:5173") == (
         "https://app.example.org",
         "http://localhost:5173",
     )
-    assert parsing.origins("*") == ("*",)
+    assert formats.origins("*") == ("*",)
 
 
 @pytest.mark.parametrize("written", ["app.example.org", "https://a/", "https://a/b", "null", "https://"])
 def test_what_is_no_origin_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="no origin"):
-        parsing.origins(written)
+        formats.origins(written)

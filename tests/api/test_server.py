@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import serving
+from api import server
 from tests.machine import free_port
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: cairn.test\r\n\r\n"
@@ -75,13 +75,13 @@ def thawed() -> Iterator[None]:
 
 
 def serve(app: ASGIApp, sockets: Sequence[socket.socket], on_listening: Callable[[], None], seconds: int = 10) -> bool:
-    return serving.run(app, sockets, stall_seconds=10, shutdown_seconds=seconds, on_listening=on_listening)
+    return server.run(app, sockets, stall_seconds=10, shutdown_seconds=seconds, on_listening=on_listening)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_requests_in_flight_finish_and_new_connections_are_refused(number: signal.Signals) -> None:
     toy = Toy(1)
-    sockets = serving.bind("127.0.0.1", 0)
+    sockets = server.bind("127.0.0.1", 0)
     client = Client(toy, sockets[0].getsockname()[1], number)
     assert serve(toy, sockets, client.start)
     client.join()
@@ -95,7 +95,7 @@ def test_requests_in_flight_finish_and_new_connections_are_refused(number: signa
 
 def test_what_takes_too_long_is_cancelled_and_cleans_up_before_the_application_ends() -> None:
     toy = Toy(60)
-    sockets = serving.bind("127.0.0.1", 0)
+    sockets = server.bind("127.0.0.1", 0)
     client = Client(toy, sockets[0].getsockname()[1], signal.SIGTERM)
     assert serve(toy, sockets, client.start, seconds=1)
     client.join()
@@ -104,7 +104,7 @@ def test_what_takes_too_long_is_cancelled_and_cleans_up_before_the_application_e
 
 def test_a_second_signal_ends_the_wait() -> None:
     toy = Toy(60)
-    sockets = serving.bind("127.0.0.1", 0)
+    sockets = server.bind("127.0.0.1", 0)
     client = Client(toy, sockets[0].getsockname()[1], signal.SIGTERM)
 
     def start() -> None:
@@ -123,7 +123,7 @@ def test_the_collector_leaves_alone_what_the_start_made() -> None:
         frozen.append(gc.get_freeze_count())
         os.kill(os.getpid(), signal.SIGTERM)
 
-    assert serve(Toy(0), serving.bind("127.0.0.1", 0), stop)
+    assert serve(Toy(0), server.bind("127.0.0.1", 0), stop)
     assert frozen[0] > 1000
 
 
@@ -132,14 +132,14 @@ def test_an_application_that_does_not_start_is_told() -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": ""})
 
-    sockets = serving.bind("127.0.0.1", 0)
+    sockets = server.bind("127.0.0.1", 0)
     assert not serve(broken, sockets, pytest.fail)
     for own in sockets:
         own.close()
 
 
 def test_a_name_with_several_addresses_gets_one_port() -> None:
-    sockets = serving.bind("localhost", 0)
+    sockets = server.bind("localhost", 0)
     assert len({own.getsockname()[1] for own in sockets}) == 1
     for own in sockets:
         own.close()
@@ -147,16 +147,16 @@ def test_a_name_with_several_addresses_gets_one_port() -> None:
 
 def test_every_address_of_a_family_can_be_bound() -> None:
     port = free_port()
-    [own] = serving.bind("0.0.0.0", port)
+    [own] = server.bind("0.0.0.0", port)
     assert own.getsockname() == ("0.0.0.0", port)
     own.close()
 
 
 def test_a_port_in_use_is_refused_by_the_system() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="in use"):
-        serving.bind("127.0.0.1", other.getsockname()[1])
+        server.bind("127.0.0.1", other.getsockname()[1])
 
 
 def test_an_address_of_another_machine_is_refused_by_the_system() -> None:
     with pytest.raises(OSError, match="assign"):
-        serving.bind("192.0.2.1", 0)
+        server.bind("192.0.2.1", 0)
