@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
 from db.models import Event
 
 
@@ -43,14 +45,20 @@ class Subject:
 
 def event(kind: EventKind, subject: Subject, facts: RequestFacts, now: datetime) -> Event:
     """An event, to be added to the transaction of what it tells."""
-    return Event(
-        kind=kind,
-        actor_id=subject.actor_id,
-        workspace_id=subject.workspace_id,
-        target_id=subject.target_id,
-        size=subject.size,
-        data=subject.data,
-        address=facts.address,
-        request_id=facts.request_id,
-        created_at=now,
-    )
+    return Event(**event_values(kind, subject, facts, now))
+
+
+def event_values(kind: EventKind, subject: Subject, facts: RequestFacts, now: datetime) -> dict[str, Any]:
+    """The values of an event where many are inserted: a tenth of the price of the object."""
+    return {
+        "id": uuid7(),
+        "kind": kind,
+        "actor_id": subject.actor_id,
+        "workspace_id": subject.workspace_id,
+        "target_id": subject.target_id,
+        "size": subject.size,
+        "data": subject.data,
+        "address": facts.address,
+        "request_id": facts.request_id,
+        "created_at": now,
+    }

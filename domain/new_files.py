@@ -14,7 +14,7 @@ from domain import media
 from domain.access import Access, writable_workspaces
 from domain.blobs import delete, release
 from domain.errors import MediaTypeNotAllowed, Refusal
-from domain.events import EventKind, RequestFacts, Subject, event
+from domain.events import EventKind, RequestFacts, Subject, event_values
 from domain.media import Inspection
 from domain.names import fold
 from domain.ports import Ports
@@ -99,7 +99,7 @@ async def _create_all(tx: Transaction, creations: Sequence[_Creation]) -> list[l
         await tx.insert(Blob, [_blob(upload.ports, inspected, row) for upload, inspected, row in made])
         await tx.insert(File, [_file(row) for _, _, row in made])
         await tx.insert(Version, [_version(inspected, row) for _, inspected, row in made])
-        await tx.add(*(_uploaded(row, upload.facts) for upload, _, row in made))
+        await tx.insert(Event, [_uploaded(row, upload.facts) for upload, _, row in made])
     return outcomes
 
 
@@ -158,6 +158,6 @@ def _version(inspected: Inspected, row: FileRow) -> dict[str, Any]:
     }
 
 
-def _uploaded(row: FileRow, facts: RequestFacts) -> Event:
+def _uploaded(row: FileRow, facts: RequestFacts) -> dict[str, Any]:
     subject = Subject(row.uploaded_by_id, row.workspace_id, row.id, row.size, {"mediaType": row.media_type})
-    return event(EventKind.FILE_UPLOADED, subject, facts, row.created_at)
+    return event_values(EventKind.FILE_UPLOADED, subject, facts, row.created_at)

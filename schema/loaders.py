@@ -1,6 +1,7 @@
 """DataLoaders: one statement per relation, however long the list that asks. New for every operation and mutation."""
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from functools import cached_property
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -35,24 +36,52 @@ class Loaders:
     """
 
     def __init__(self, db: Database, viewer: Viewer) -> None:
-        def by(key: Callable[[Row], UUID | None], find: Found[Row]) -> DataLoader[UUID, Row | None]:
-            async def load(ids: list[UUID]) -> list[Row | None]:
-                async with db.reading() as rows:
-                    found = {key(row): row for row in await find(rows, viewer, ids)}
-                return [found.get(wanted) for wanted in ids]
-
-            return DataLoader(load)
-
-        def by_id(find: Found[Row]) -> DataLoader[UUID, Row | None]:
-            return by(lambda row: row.id, find)
-
+        self._db = db
         self.viewer = viewer
-        self.users: DataLoader[UUID, UserRow | None] = by_id(users.by_ids)
-        self.uploaders: DataLoader[UUID, UserRow | None] = by_id(users.uploaders_by_ids)
-        self.workspaces: DataLoader[UUID, WorkspaceRow | None] = by_id(workspaces.by_ids)
-        self.personal_workspaces = by(_owner, workspaces.personal_of)
-        self.files: DataLoader[UUID, FileRow | None] = by_id(files.by_ids)
-        self.versions: DataLoader[UUID, VersionRow | None] = by_id(files.versions_by_ids)
+
+    # Each is made when it is first asked for: most operations need one or two, uploads none.
+
+    @cached_property
+    def users(self) -> DataLoader[UUID, UserRow | None]:
+        """Users that the viewer may see."""
+        return self._by(_id, users.by_ids)
+
+    @cached_property
+    def uploaders(self) -> DataLoader[UUID, UserRow | None]:
+        """Users who brought a file that the viewer may see."""
+        return self._by(_id, users.uploaders_by_ids)
+
+    @cached_property
+    def workspaces(self) -> DataLoader[UUID, WorkspaceRow | None]:
+        """Workspaces that the viewer is a member of."""
+        return self._by(_id, workspaces.by_ids)
+
+    @cached_property
+    def personal_workspaces(self) -> DataLoader[UUID, WorkspaceRow | None]:
+        """Workspaces that are somebody's own."""
+        return self._by(_owner, workspaces.personal_of)
+
+    @cached_property
+    def files(self) -> DataLoader[UUID, FileRow | None]:
+        """Files that the viewer may see."""
+        return self._by(_id, files.by_ids)
+
+    @cached_property
+    def versions(self) -> DataLoader[UUID, VersionRow | None]:
+        """Versions of files that the viewer may see."""
+        return self._by(_id, files.versions_by_ids)
+
+    def _by(self, key: Callable[[Row], UUID | None], find: Found[Row]) -> DataLoader[UUID, Row | None]:
+        async def load(ids: list[UUID]) -> list[Row | None]:
+            async with self._db.reading() as rows:
+                found = {key(row): row for row in await find(rows, self.viewer, ids)}
+            return [found.get(wanted) for wanted in ids]
+
+        return DataLoader(load)
+
+
+def _id(row: Identified) -> UUID:
+    return row.id
 
 
 def _owner(workspace: WorkspaceRow) -> UUID | None:
