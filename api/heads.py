@@ -13,11 +13,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from api.deadlines import ABORT
 
 MAXIMUM_HEAD_BYTES = 64 * 1024
+MAXIMUM_PIPELINED = 16
+TOO_LARGE = f"The request's head is larger than {MAXIMUM_HEAD_BYTES} bytes."
 REASONS = {
     400: b"Bad Request",
     408: b"Request Timeout",
     431: b"Request Header Fields Too Large",
 }
+
+
+class TooMany(Exception):  # noqa: N818 - a fact, named as such
+    """More requests or header bytes than are read. The parser stops, and the connection with it."""
 
 
 class LimitedHeads(HttpToolsProtocol):
@@ -49,20 +55,25 @@ class LimitedHeads(HttpToolsProtocol):
         # Heads, trailers and chunk extensions gather in the parser, out of sight, for as long as they grow.
         self._unused_bytes = 0 if self._has_progressed else self._unused_bytes + len(data)
         if self._unused_bytes > MAXIMUM_HEAD_BYTES:
-            self._refuse(431, f"The request's head is larger than {MAXIMUM_HEAD_BYTES} bytes.")
+            self._refuse(431, TOO_LARGE)
         elif self._timer is None and (self._is_partial or not self._has_progressed):
             self._arm()
 
     def on_message_begin(self) -> None:
-        """Note that a head has begun."""
+        """Note that a head has begun. Raises TooMany for one request too many before the first has its answer."""
+        if len(self.pipeline) >= MAXIMUM_PIPELINED:
+            raise TooMany
         self._has_progressed = self._is_partial = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that the head is whole."""
+        """Note that the head is whole. Raises TooMany, having told so, when it is too large but came in one read."""
         self._has_progressed = True
         self._is_partial = False
         self._disarm()
+        if sum(len(name) + len(value) for name, value in self.headers) > MAXIMUM_HEAD_BYTES:
+            self._refuse(431, TOO_LARGE)
+            raise TooMany
         self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         super().on_headers_complete()
 

@@ -54,7 +54,8 @@ class MultipartReader:
         self.position = 0
         self._chunks = chunks
         self._limits = limits or PartLimits()
-        self._delimiter: Final = b"\r\n--" + boundary
+        self._boundary: Final = b"\r\n--" + boundary
+        self._delimiter_bytes: Final = len(self._boundary) + 2
         self._chunk, self._at = b"", 0
         self._events: deque[Event] = deque()
         self._head: PartHead | None = None
@@ -69,7 +70,6 @@ class MultipartReader:
                 "on_header_field": self._on_header_field,
                 "on_header_value": self._on_header_value,
                 "on_headers_finished": self._on_headers_finished,
-                "on_part_data": self._on_part_data,
                 "on_part_end": self._on_part_end,
                 "on_end": self._on_end,
             },
@@ -82,8 +82,8 @@ class MultipartReader:
         while not self._events:
             if self._ended:
                 return None
-            while self._at == len(self._chunk):
-                self._chunk, self._at = await self._next_chunk(), 0
+            while self._at == len(self._chunk) or self._is_torn():
+                self._chunk, self._at = self._chunk[self._at :] + await self._next_chunk(), 0
             self._parse(at_most)
         return self._events.popleft()
 
@@ -106,17 +106,64 @@ class MultipartReader:
             ) from None
 
     def _parse(self, at_most: int) -> None:
-        start = self._at
-        end = min(self._stop(start), start + at_most, len(self._chunk))
-        piece = self._chunk if end - start == len(self._chunk) else self._chunk[start:end]
-        in_data = self._parser.state is MultipartState.PART_DATA
-        self._at = end
-        self.position += end - start
-        if in_data and self._is_plain_data(piece):
-            self._on_part_data(piece, 0, len(piece))
+        if self._parser.state is MultipartState.PART_DATA:
+            self._parse_data(at_most)
             return
-        if not in_data:
-            self._count_head(len(piece))
+        # A head's line is the least that can end with an event.
+        line_end = self._chunk.find(b"\n", self._at) + 1 or self._at + self._limits.head_bytes + 1
+        piece = self._passed(min(line_end, self._at + at_most))
+        self._count_head(len(piece))
+        self._write(piece)
+
+    def _parse_data(self, at_most: int) -> None:
+        """Hand on what is certainly data, or have the parser take a whole delimiter.
+
+        The parser never sees data: it goes through what resembles a delimiter byte by byte, and somebody would send
+        nothing else.
+        """
+        end = self._data_end()
+        if end > self._at:
+            data = self._passed(min(end, self._at + at_most))
+            self._part_bytes += len(data)
+            self._events.append(data)
+        else:
+            self._write(self._passed(self._at + self._delimiter_bytes))
+
+    def _data_end(self) -> int:
+        """Where a delimiter stands in the chunk, or begins at its end; else the chunk's end."""
+        at = self._chunk.find(self._boundary, self._at)
+        while at >= 0 and not self._may_delimit(at):
+            at = self._chunk.find(self._boundary, at + 1)
+        if at >= 0:
+            return at
+        at = self._chunk.find(b"\r", max(self._at, len(self._chunk) - self._delimiter_bytes))
+        while at >= 0 and not self._may_delimit(at):
+            at = self._chunk.find(b"\r", at + 1)
+        return at if at >= 0 else len(self._chunk)
+
+    def _may_delimit(self, at: int) -> bool:
+        """Whether a delimiter stands at this place of the chunk, or what there is of it.
+
+        After the boundary come a line break and another part, two hyphens and the end, or padding.
+        """
+        there = self._chunk[at : at + self._delimiter_bytes]
+        if not there.startswith(self._boundary):
+            return self._boundary.startswith(there)
+        telling = there[len(self._boundary) :]
+        return telling[:1] in {b" ", b"\t"} or b"\r\n".startswith(telling) or b"--".startswith(telling)
+
+    def _is_torn(self) -> bool:
+        """Whether more input has to tell if a delimiter stands here."""
+        rest = len(self._chunk) - self._at
+        is_short = rest < self._delimiter_bytes
+        return is_short and self._parser.state is MultipartState.PART_DATA and self._may_delimit(self._at)
+
+    def _passed(self, end: int) -> bytes:
+        start, self._at = self._at, min(end, len(self._chunk))
+        self.position += self._at - start
+        return self._chunk[start : self._at]
+
+    def _write(self, piece: bytes) -> None:
         try:
             self._parser.write(piece)
         except FormParserError:
@@ -127,22 +174,6 @@ class MultipartReader:
         if self._head_bytes > self._limits.head_bytes:
             where = self._where() if self._head is None else f"The boundary after {self._head}"
             raise RequestTooLarge(f"{where} is larger than {self._limits.head_bytes} bytes.")
-
-    def _stop(self, start: int) -> int:
-        # Where the next event can end at the earliest: a head's line; a delimiter with the two bytes that tell whether
-        # another part follows.
-        if self._parser.state is not MultipartState.PART_DATA:
-            line_end = self._chunk.find(b"\n", start) + 1
-            return line_end or start + self._limits.head_bytes + 1
-        if self._parser.index:
-            return start + max(1, len(self._delimiter) + 2 - self._parser.index)
-        found = self._chunk.find(self._delimiter, start)
-        return len(self._chunk) if found < 0 else found + len(self._delimiter) + 2
-
-    def _is_plain_data(self, piece: bytes) -> bool:
-        # The parser would look for the delimiter a second time and hand the piece back unchanged: `_stop` has found
-        # none, and without a carriage return near its end none can have begun.
-        return self._parser.index == 0 and piece.find(b"\r", max(0, len(piece) - len(self._delimiter) - 2)) < 0
 
     def _where(self) -> str:
         if self._head is not None:
@@ -171,10 +202,6 @@ class MultipartReader:
         self._head = read_head(self._parts, [(bytes(key), bytes(value)) for key, value in self._fields])
         self._head_bytes = self._part_bytes = 0
         self._events.append(self._head)
-
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        self._part_bytes += end - start
-        self._events.append(data[start:end])
 
     def _on_part_end(self) -> None:
         declared = self._head.content_length if self._head else None

@@ -48,7 +48,7 @@ def clean_name(raw: str) -> str:
     """
     if _SURROGATES.search(raw):
         raise InvalidInput(message="The file's name is not valid Unicode: it has half of a surrogate pair.")
-    name = _REMOVED.sub("", re.split(r"[/\\]", raw)[-1])
+    name = _REMOVED.sub("", raw[max(raw.rfind("/"), raw.rfind("\\")) + 1 :])
     if len(name) <= _CODE_POINTS:
         # Normalising can turn a neighbour of a joiner into ASCII (the Kelvin sign into K): joiners are judged after it.
         name = _IDLE_JOINERS.sub("", unicodedata.normalize("NFC", name))

@@ -20,6 +20,8 @@ from domain.errors import InvalidInput
 
 PAGE_DEFAULT = 25
 PAGE_MAXIMUM = 100
+CURSOR_MAXIMUM = 8192
+"""Characters; the longest cursor of ours has a name whose folding made it longer."""
 
 
 @strawberry.type(description="Where a page lies in the whole list.")
@@ -61,9 +63,10 @@ class Cursors:
         if cursor is None:
             return None
         try:
-            name, value, digits = orjson.loads(urlsafe_b64decode(cursor.encode()))
-            if name == self.name:
-                return Position(self.parse(value), UUID(digits))
+            fields = orjson.loads(urlsafe_b64decode(cursor.encode())) if len(cursor) <= CURSOR_MAXIMUM else None
+            match fields:
+                case [self.name, value, str(digits)]:
+                    return Position(self.parse(value), UUID(hex=digits))
         except (ValueError, TypeError, AttributeError, GraphQLError):
             pass
         raise InvalidInput(message=f"`{argument}` is not a cursor of this list in this order.", path=(argument,))

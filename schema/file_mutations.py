@@ -10,7 +10,7 @@ from domain.errors import Refusal
 from domain.files import Rename
 from schema.context import Info, changing
 from schema.files import File, file_of
-from schema.ids import Prefix, decode
+from schema.ids import Prefix, decode, judge_lengths
 from schema.problems import Payload, Problem, problems_of, refusable
 
 
@@ -78,6 +78,7 @@ class FileMutations:
     ) -> PurgeFilesPayload:
         """Rows first, bytes last."""
         context = info.context
+        judge_lengths(input.ids)
         file_ids = [decode(Prefix.FILE, file_id) for file_id in input.ids]
         async with changing(context) as tx:
             purged = await files.purge_files(tx, context.ports, context.viewer, file_ids, context.request)

@@ -17,6 +17,7 @@ from schema.ids import Prefix, decode
 from schema.scalars import ByteCount, DateTime, parse_byte_count, parse_date_time
 
 MEDIA_TYPES_MAXIMUM = 100
+MEDIA_TYPE_MAXIMUM = 255
 
 
 @strawberry.input(description="Which files: every condition given must hold. Bounds include `From` and exclude `To`.")
@@ -103,6 +104,7 @@ class FileQueries:
 
 
 async def _connection(context: Context, where: FileWhere, order: FileOrder, arguments: PageArguments) -> FileConnection:
+    context.viewer.required()
     cursors, file_filter = CURSORS[order.field], _filter_of(where)
     window = window_of(arguments, cursors)
     sorting = FileOrderField[order.field.name], order.direction is OrderDirection.DESC
@@ -121,6 +123,10 @@ def _filter_of(where: FileWhere) -> FileFilter:
         raise InvalidInput(message=f"Search for at most {NAME_BYTES} characters.", path=("where", "nameContains"))
     if where.media_types is not None and len(where.media_types) > MEDIA_TYPES_MAXIMUM:
         raise InvalidInput(message=f"Name at most {MEDIA_TYPES_MAXIMUM} media types.", path=("where", "mediaTypes"))
+    if any(len(media_type) > MEDIA_TYPE_MAXIMUM for media_type in where.media_types or ()):
+        raise InvalidInput(
+            message=f"A media type has at most {MEDIA_TYPE_MAXIMUM} characters.", path=("where", "mediaTypes")
+        )
     return FileFilter(
         name_contains_folded=None if where.name_contains is None else fold(where.name_contains),
         media_types=None if where.media_types is None else [fold(media_type) for media_type in where.media_types],

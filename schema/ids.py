@@ -1,11 +1,15 @@
 """Opaque ids: a readable prefix that says what is named, and the hex of a time-ordered UUID (RFC 9562, version 7)."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from uuid import UUID
 
 import strawberry
 
+from domain.errors import InvalidInput
+
 HEX_DIGITS = 32
+MAXIMUM_CHARACTERS = 64
 NOTHING = UUID(int=0)
 """An id that names nothing, for input that does not decode: it is then simply not found."""
 
@@ -34,6 +38,12 @@ def decode_any(text: str) -> tuple[Prefix, UUID] | None:
     """What an id names and its UUID, or None when it is no id of ours."""
     kind, _, digits = text.partition("_")
     return (Prefix(kind), _uuid(digits)) if kind in set(Prefix) else None
+
+
+def judge_lengths(ids: Sequence[str]) -> None:
+    """Raise InvalidInput when one of the ids is longer than any of ours: answers repeat what they are about."""
+    if any(len(given) > MAXIMUM_CHARACTERS for given in ids):
+        raise InvalidInput(message=f"An id has at most {MAXIMUM_CHARACTERS} characters.", path=("ids",))
 
 
 def _uuid(digits: str) -> UUID:

@@ -1,5 +1,6 @@
 """The scalars beside GraphQL's own. `Upload` stands in `schema/uploads.py`."""
 
+import re
 from datetime import UTC, datetime
 from typing import NewType
 
@@ -11,6 +12,7 @@ ByteCount = NewType("ByteCount", int)
 DateTime = NewType("DateTime", datetime)
 URL = NewType("URL", str)
 
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 LARGEST_BYTE_COUNT = 2**63 - 1
 
 
@@ -24,7 +26,8 @@ def parse_byte_count(value: object) -> int:
 def parse_date_time(value: object) -> datetime:
     """A time of RFC 3339, with its offset, as UTC."""
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        is_written_so = isinstance(value, str) and RFC_3339.fullmatch(value)
+        moment = datetime.fromisoformat(str(value)) if is_written_so else None
         if moment is None or moment.tzinfo is None:
             raise GraphQLError("A DateTime is written like 2026-01-31T12:00:00Z, with its offset.")
         return moment.astimezone(UTC)

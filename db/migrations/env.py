@@ -36,6 +36,9 @@ def run(connection: Connection) -> None:
 async def main() -> None:
     engine = create_async_engine(configured_url(), poolclass=pool.NullPool)
     async with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            # Kept in the file; changing it later would not wait for other processes.
+            await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         await connection.run_sync(run)
         await connection.commit()
     await engine.dispose()

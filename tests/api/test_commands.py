@@ -69,7 +69,7 @@ def test_wrong_settings_are_all_told_and_nothing_starts(monkeypatch: pytest.Monk
 
 def test_settings_are_shown_with_their_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("CAIRN_PORT=81\n")
-    monkeypatch.setenv("SECRET_KEY", "hunter2")
+    monkeypatch.setenv("SECRET_KEY", "hunter2" * 5)
     result = run("settings")
     assert result.exit_code == 0
     assert "CAIRN_PORT=81  # CAIRN_PORT in .env\n" in result.stdout

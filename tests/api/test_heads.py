@@ -193,3 +193,13 @@ def test_a_refusal_never_lands_in_the_middle_of_an_answer(peer: socket.socket) -
     time.sleep(0.1)
     peer.sendall(b"zz\r\n")
     assert answer(peer).count(b"HTTP/1.1") == 1
+
+
+def test_a_head_over_the_limit_that_comes_at_once_is_told_so(peer: socket.socket) -> None:
+    peer.sendall(b"GET /fast HTTP/1.1\r\nX: " + b"a" * (MAXIMUM_HEAD_BYTES + 1) + b"\r\n\r\n")
+    assert refusal(answer(peer))["status"] == 431
+
+
+def test_requests_without_end_before_the_first_answer_end_the_connection(peer: socket.socket) -> None:
+    peer.sendall(b"GET /fast HTTP/1.1\r\nHost: cairn\r\n\r\n" * 3000)
+    assert answer(peer).count(b"HTTP/1.1 200 OK") < 100

@@ -264,3 +264,17 @@ async def test_headers_and_parts_are_counted() -> None:
     assert len(await parts_of([three], PartLimits(parts=3))) == 3
     breach = await refusal_of(three, PartLimits(parts=2))
     assert breach.message == "The request has more than 2 parts."
+
+
+@pytest.mark.parametrize("content", [DELIMITER[:-1], DELIMITER + b"x", b"\r\n--", b"\r", DELIMITER + b"-"])
+async def test_what_resembles_a_delimiter_comes_in_pieces_as_large_as_anything_else(content: bytes) -> None:
+    body = joined(part("a", content * 5000))
+    reader = MultipartReader(stream(split(body, 10_000)), BOUNDARY)
+    pieces = 0
+    received = bytearray()
+    while (event := await reader.next()) is not None:
+        if isinstance(event, bytes):
+            pieces += 1
+            received += event
+    assert received == content * 5000
+    assert pieces <= 3 * (len(body) // 10_000 + 1)

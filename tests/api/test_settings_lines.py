@@ -22,7 +22,7 @@ def test_every_setting_is_shown_with_where_it_comes_from() -> None:
 def test_secrets_are_masked() -> None:
     found = shown(
         {
-            "SECRET_KEY": "hunter2",
+            "SECRET_KEY": "hunter2" * 5,
             "DATABASE_URL": "postgres://u:hunter2@h/d",
             "REDIS_URL": "rediss://:hunter2@h:1/0",
         }

@@ -211,6 +211,9 @@ async def test_a_page_stays_right_while_files_come_and_go(client: AsyncClient) -
         {"after": "WyJDUkVBVEVEX0FUIiwxLDJd"},
         {"where": {"nameContains": "x" * 256}},
         {"where": {"mediaTypes": ["a/b"] * 101}},
+        {"where": {"mediaTypes": ["a" * 256]}},
+        {"after": "W" * 10_000},
+        {"after": "eyJhIjoxLCJiIjoyLCJjIjozfQ=="},
     ],
 )
 async def test_a_wrong_page_is_refused_as_bad_user_input(client: AsyncClient, arguments: dict[str, Any]) -> None:
@@ -237,6 +240,9 @@ async def test_a_cursor_of_another_order_is_refused(client: AsyncClient) -> None
         {"createdFrom": "yesterday"},
         {"createdFrom": "2026-01-01T00:00:00"},
         {"createdFrom": 5},
+        {"createdFrom": "2026-W01-1T00:00:00Z"},
+        {"createdFrom": "2026-01-01 00Z"},
+        {"createdFrom": "2026-01-01T00:00:00\0Z"},
         {"createdFrom": "0001-01-01T00:00:00+23:59"},
     ],
 )
@@ -313,6 +319,8 @@ async def test_purging_more_than_a_hundred_is_refused_and_nothing_changes(client
     payload = (await ask(client, PURGE, ada, ids=[file["id"]] * 101))["purgeFiles"]
     assert payload == {"results": [], "problems": [{"code": "BAD_USER_INPUT"}]}
     assert await names(client, ada) == ["notes.txt"]
+    long = (await ask(client, PURGE, ada, ids=["x" * 65]))["purgeFiles"]
+    assert long == {"results": [], "problems": [{"code": "BAD_USER_INPUT"}]}
     too_many = (await post(client, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ada, ids=["x"] * 101)).json()
     assert too_many["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
