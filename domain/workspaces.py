@@ -17,9 +17,8 @@ async def by_ids(rows: Rows, viewer: Viewer, workspace_ids: Sequence[UUID]) -> l
 async def personal_of(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID]) -> list[WorkspaceRow]:
     """The personal workspaces of users, as far as they are the viewer or the viewer is an administrator.
 
-    That there is one is part of the account; what lies in it is not an administrator's to read.
+    That there is one is part of the account; what lies in it is not an administrator's to read. Raises NotSignedIn.
     """
-    if viewer.user_id is None:
-        return []
-    own = [user_id for user_id in user_ids if viewer.is_admin or user_id == viewer.user_id]
-    return await workspaces.personal_of(rows, viewer.user_id, own)
+    viewer_id = viewer.required()
+    own = [user_id for user_id in user_ids if viewer.is_admin or user_id == viewer_id]
+    return await workspaces.personal_of(rows, viewer_id, own)
