@@ -101,6 +101,11 @@ async def test_nobody_is_told_to_sign_in(client: AsyncClient) -> None:
         assert [error["extensions"]["code"] for error in body["errors"]] == ["UNAUTHENTICATED"], query
 
 
+async def test_who_asks_is_judged_before_what_is_asked(client: AsyncClient) -> None:
+    body = (await post(client, FILES, first=0, after="nonsense", where={"nameContains": "x" * 256})).json()
+    assert [error["extensions"]["code"] for error in body["errors"]] == ["UNAUTHENTICATED"]
+
+
 async def test_a_viewer_of_a_workspace_reads_and_an_editor_writes(client: AsyncClient, settings: Settings) -> None:
     ada, vera, ed = await sign_up(client), await sign_up(client, "vera"), await sign_up(client, "edith")
     file, workspace = await uploaded(client, ada), await personal_workspace(client, ada)
