@@ -5,6 +5,7 @@ server's protocol and the proxy limit those.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.envelope import SenderStalled
 from api.problems import problem
+from api.zero_copy import ZERO_COPY
 
 PROGRESS_BYTES: Final = 16 * 1024
 """A sender makes progress when so many bytes have come, or the body's end: a byte now and then is none."""
@@ -19,8 +21,12 @@ PROGRESS_BYTES: Final = 16 * 1024
 READER_BYTES_PER_SECOND: Final = 8 * 1024
 """A reader that takes less than this, once `stall_seconds` are over, is as good as gone."""
 
-ABORT: Final = "cairn.abort"
-"""The ASGI extension whose `abort`, called without arguments, drops a connection with what is unsent in it."""
+SOCKET_BYTES: Final = 1024**2
+"""About what a client has to take before its socket asks for more of a file."""
+
+CONNECTION: Final = "cairn.connection"
+"""The ASGI extension with what a server can do besides: `abort()` drops a connection with what is unsent in it,
+`is_writable()` says whether it takes a message without making it wait."""
 
 
 class ReaderStalled(OSError):  # noqa: N818 - a fact, named as such
@@ -42,7 +48,7 @@ class Deadlines:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        reader = _Reader(send, self.stall_seconds)
+        reader = _Reader(send, self.stall_seconds, _connection(scope).get("is_writable", _never))
         try:
             await self.app(scope, _Sender(receive, self.stall_seconds).receive, reader.send)
         except SenderStalled as stalled:
@@ -78,9 +84,10 @@ class _Sender:
 
 
 class _Reader:
-    def __init__(self, send: Send, stall_seconds: float) -> None:
+    def __init__(self, send: Send, stall_seconds: float, is_writable: Callable[[], bool]) -> None:
         self._send = send
         self._stall_seconds = stall_seconds
+        self._is_writable = is_writable
         self._unsent = 0
         self.has_begun = False
 
@@ -88,19 +95,36 @@ class _Reader:
         # A server takes a message at once and makes the next one wait until it is written.
         self.has_begun = True
         try:
-            async with asyncio.timeout(self._stall_seconds + self._unsent / READER_BYTES_PER_SECOND):
+            if message["type"] == ZERO_COPY:
+                await self._send({**message, "patience_seconds": self._patience(SOCKET_BYTES)})
+            elif self._is_writable():
                 await self._send(message)
+            else:
+                async with asyncio.timeout(self._patience(self._unsent)):
+                    await self._send(message)
         except TimeoutError:
             raise ReaderStalled("The client takes too little of the answer.") from None
         self._unsent = len(message.get("body", b""))
 
+    def _patience(self, unsent: int) -> float:
+        return self._stall_seconds + unsent / READER_BYTES_PER_SECOND
+
 
 async def _abort(scope: Scope) -> None:
     # Closing would wait for the reader to take what is in the buffer.
-    extension = (scope.get("extensions") or {}).get(ABORT)
-    if extension is not None:
-        extension["abort"]()
+    abort = _connection(scope).get("abort")
+    if abort is not None:
+        abort()
         await asyncio.sleep(0)  # the server learns of it before it wonders why the answer is incomplete
+
+
+def _connection(scope: Scope) -> dict[str, Callable[[], bool]]:
+    found: dict[str, Callable[[], bool]] = (scope.get("extensions") or {}).get(CONNECTION, {})
+    return found
+
+
+def _never() -> bool:
+    return False
 
 
 async def _answer(stalled: SenderStalled, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,12 +5,16 @@ client from sending headers without end, or a byte an hour. Bodies are watched i
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import orjson
 from uuid_utils.compat import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.deadlines import ABORT
+from api.corking import Corked
+from api.deadlines import CONNECTION
+from api.zero_copy import ZERO_COPY, FileSender
 
 MAXIMUM_HEAD_BYTES = 64 * 1024
 MAXIMUM_PIPELINED = 16
@@ -30,6 +34,7 @@ class LimitedHeads(HttpToolsProtocol):
     """uvicorn's protocol, with limits, whose own refusals are JSON like all others of the service."""
 
     head_seconds = 30.0
+    file_threads: ThreadPoolExecutor
 
     _timer: asyncio.TimerHandle | None = None
     _has_progressed = False
@@ -39,6 +44,7 @@ class LimitedHeads(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the time in which the first head has to arrive."""
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", Corked(transport, self.loop))
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -74,8 +80,15 @@ class LimitedHeads(HttpToolsProtocol):
         if sum(len(name) + len(value) for name, value in self.headers) > MAXIMUM_HEAD_BYTES:
             self._refuse(431, TOO_LARGE)
             raise TooMany
-        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
+        extensions: dict[str, dict[object, object]] = {
+            CONNECTION: {"abort": self.transport.abort, "is_writable": self._is_writable}
+        }
+        self.scope["extensions"] = extensions
         super().on_headers_complete()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.scope is self.scope:
+            sender = FileSender(self.transport, self.flow, cycle, self.file_threads)
+            extensions[ZERO_COPY] = {"send": sender.send}
 
     def on_body(self, body: bytes) -> None:
         """Note that body bytes came."""
@@ -90,6 +103,9 @@ class LimitedHeads(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""
         self._refuse(400, msg)
+
+    def _is_writable(self) -> bool:
+        return not self.flow.write_paused
 
     def _arm(self) -> None:
         self._timer = self.loop.call_later(self.head_seconds, self._expire)
@@ -147,6 +163,6 @@ def _answer(status: int, detail: str, *, is_graphql: bool) -> bytes:
     )
 
 
-def limited_heads(head_seconds: float) -> type[LimitedHeads]:
-    """The protocol with this deadline, as the class that uvicorn wants."""
-    return type("LimitedHeads", (LimitedHeads,), {"head_seconds": head_seconds})
+def limited_heads(head_seconds: float, file_threads: ThreadPoolExecutor) -> type[LimitedHeads]:
+    """The protocol with this deadline, as the class that uvicorn wants; files are sent in these threads."""
+    return type("LimitedHeads", (LimitedHeads,), {"head_seconds": head_seconds, "file_threads": file_threads})

@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from api.addresses import client_address
 from api.logs import get_logger, request_id
+from api.zero_copy import ZERO_COPY
 
 MAXIMUM_LOGGED_PATH = 512
 SECURITY_HEADERS = (
@@ -83,6 +84,8 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.body":
             self.sent += len(message.get("body", b""))
+        elif message["type"] == ZERO_COPY:
+            self.sent += message["count"]
         elif message["type"] == "http.response.start":
             self.status = message["status"]
             own = list(message.get("headers", ()))

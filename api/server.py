@@ -5,6 +5,7 @@ import errno
 import gc
 import socket
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import FrameType
 
@@ -12,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.heads import MAXIMUM_HEAD_BYTES, limited_heads
+from api.zero_copy import THREADS, ZeroCopy
 
 CLEANUP_SECONDS = 5.0
 # An address family that the machine lacks: `localhost` may have an address that nothing can listen on.
@@ -62,10 +64,11 @@ def run(
 
     New connections are refused meanwhile. A second signal ends the wait. False when the application did not start.
     """
-    draining = _Draining(app)
+    draining = _Draining(ZeroCopy(app))
+    file_threads = ThreadPoolExecutor(THREADS, "files")
     config = uvicorn.Config(
         draining,
-        http=limited_heads(stall_seconds),
+        http=limited_heads(stall_seconds, file_threads),
         h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
         log_config=None,
         access_log=False,
@@ -78,7 +81,7 @@ def run(
     )
     server = _Server(config, on_listening)
     draining.tasks = server.server_state.tasks
-    with suppress(SystemExit):
+    with file_threads, suppress(SystemExit):
         server.run(list(sockets))
     return server.started
 

@@ -7,6 +7,7 @@ in `domain.downloads`.
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from api.ranges import (
     format_date,
 )
 from api.recorder import DownloadRecorder
+from api.zero_copy import ZERO_COPY
 from db.engine import Database
 from domain.downloads import Disposition, Download, SignedDownload, Wanted, open_all, wanted_by
 from domain.errors import BadCredential, InvalidInput, NotFound, NotSignedIn, Refusal, Unavailable
@@ -42,12 +44,13 @@ from domain.media import inline_allowed, safe_media_type
 from domain.ports import Ports
 from domain.viewer import Viewer
 from schema.ids import Prefix, decode
-from storage.store import BlobStore, StoreError
+from storage.store import BlobStore, LocalFile, LocalFiles, StoreError
 
 Authenticate = Callable[[Headers], Awaitable[Viewer]]
 Fields = list[tuple[bytes, bytes]]
 
 MAXIMUM_QUERY_FIELDS = 16
+AT_ONCE_BYTES = 64 * 1024
 EXPIRY = re.compile("[0-9]{1,12}", re.ASCII)
 CONDITION_FIELDS = {name.replace("_", "-").encode(): name for name in Conditions.__dataclass_fields__}
 # The bytes are somebody's, not ours: no browser may run them, guess at them or embed them elsewhere, and a cache asks
@@ -71,6 +74,13 @@ class Opened:
     disposition: Disposition
 
 
+class Pieces(NamedTuple):
+    """The bytes of a blob, of which the first are here: that there is a blob is certain then."""
+
+    first: bytes
+    rest: AsyncGenerator[bytes, None]
+
+
 class Transfers:
     """The ASGI application behind both routes."""
 
@@ -79,6 +89,7 @@ class Transfers:
     ) -> None:
         self._db = db
         self._store = store
+        self._files = store if isinstance(store, LocalFiles) else None
         self._ports = ports
         self._recorder = recorder
         self._authenticate = authenticate
@@ -151,19 +162,32 @@ class Transfers:
         await response(scope, receive, send)
 
     async def _transfer(self, opened: Opened, decision: Decision, scope: Scope, receive: Receive, send: Send) -> None:
-        download, length = opened.download, decision.end - decision.start
-        pieces = self._store.read(download.blob_key, decision.start, decision.end)
-        first = await self._first(pieces, scope)
+        download, start, end = opened.download, decision.start, decision.end
+        source = await self._source(download.blob_key, start, end, scope)
         trail = self._recorder.begin(download, _facts(scope), is_range=decision.status == PARTIAL_CONTENT)
         outflow = Outflow(receive, send)
+        head = _head(opened, _content(download), decision)
         try:
-            await outflow.run(_head(opened, _content(download), decision), first, pieces, length)
+            if isinstance(source, bytes):
+                await outflow.run_whole(head, source)
+            elif isinstance(source, Pieces):
+                await outflow.run(head, source.first, source.rest, end - start)
+            else:
+                await outflow.run_file(head, source, start, end)
         finally:
             self._recorder.end(trail, outflow.sent)
 
-    async def _first(self, pieces: AsyncGenerator[bytes, None], scope: Scope) -> bytes:
+    async def _source(self, key: str, start: int, end: int, scope: Scope) -> bytes | LocalFile | Pieces:
+        """The bytes if they are few and in memory, the blob as a file if the server can send files, else in pieces."""
         try:
-            return await anext(pieces, b"")
+            if self._files is not None and end - start > AT_ONCE_BYTES and ZERO_COPY in (scope.get("extensions") or {}):
+                return await self._files.open_file(key)
+            if self._files is not None and end - start <= AT_ONCE_BYTES:
+                body = self._files.read_at_once(key, start, end)
+                if body is not None:
+                    return body
+            rest = self._store.read(key, start, end)
+            return Pieces(await anext(rest, b""), rest)
         except StoreError as fault:
             # Purged between the select and the read: then it is not found now. Otherwise a row points at lost bytes.
             await self._open(scope)

@@ -1,5 +1,6 @@
 """Opaque ids: a readable prefix that says what is named, and the hex of a time-ordered UUID (RFC 9562, version 7)."""
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from uuid import UUID
@@ -8,7 +9,7 @@ import strawberry
 
 from domain.errors import InvalidInput
 
-HEX_DIGITS = 32
+CANONICAL = re.compile("[0-9a-f]{32}")
 MAXIMUM_CHARACTERS = 64
 NOTHING = UUID(int=0)
 """An id that names nothing, for input that does not decode: it is then simply not found."""
@@ -47,5 +48,4 @@ def judge_lengths(ids: Sequence[str]) -> None:
 
 
 def _uuid(digits: str) -> UUID:
-    is_canonical = len(digits) == HEX_DIGITS and set(digits) <= set("0123456789abcdef")
-    return UUID(digits) if is_canonical else NOTHING
+    return UUID(digits) if CANONICAL.fullmatch(digits) else NOTHING

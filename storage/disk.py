@@ -20,7 +20,7 @@ from storage.faults import translated
 from storage.keys import require_key
 from storage.layout import Layout, Sync
 from storage.leases import Leases
-from storage.readers import pieces_of
+from storage.readers import OpenFile, pieces_of, read_at_once
 from storage.room import Room
 from storage.store import StoreError
 from storage.threads import Threads
@@ -92,6 +92,16 @@ class DiskStore:
         """Bytes `start` up to, not including, `end` (None: all), in pieces of at most 1 MiB; see BlobStore."""
         require_key(key)
         return pieces_of(self._threads, self._layout, key, start, end)
+
+    def read_at_once(self, key: str, start: int, end: int) -> bytes | None:
+        """A small range without waiting for the disk; see LocalFiles."""
+        require_key(key)
+        return read_at_once(self._layout, key, start, end)
+
+    async def open_file(self, key: str) -> OpenFile:
+        """The blob as a file. Raises BlobMissing, or StoreError."""
+        require_key(key)
+        return await self._threads.run(OpenFile, self._layout, key)
 
     async def delete(self, key: str) -> None:
         """Remove the bytes, finished or not, then the lease. Idempotent. Raises StoreError."""

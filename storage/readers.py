@@ -9,6 +9,8 @@ from storage.store import BlobMissing, StoreError
 from storage.threads import Threads
 
 PIECE_BYTES = 1 << 20
+# Bytes that are in memory already, or none: Linux alone can promise not to wait for the disk.
+_WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", None)
 
 
 async def pieces_of(
@@ -33,6 +35,37 @@ async def pieces_of(
     finally:
         # Not before the job in flight has ended: it would read from whatever is opened next under the same number.
         job.add_done_callback(lambda _: source.close())
+
+
+def read_at_once(layout: Layout, key: str, start: int, end: int) -> bytes | None:
+    """A range of a blob that is in memory already. None when the disk would have to be waited for, or on any doubt."""
+    if _WITHOUT_WAITING is None:
+        return None
+    piece = bytearray(end - start)
+    try:
+        descriptor = layout.read(key)
+        try:
+            count = os.preadv(descriptor, [piece], start, _WITHOUT_WAITING)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+    return bytes(piece) if count == len(piece) else None
+
+
+class OpenFile:
+    """A blob as an open file."""
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, layout: Layout, key: str) -> None:
+        self.descriptor = _opened(layout, key)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 class _Source:
@@ -65,12 +98,16 @@ class _Source:
             self._descriptor = None
 
     def _open(self) -> int:
-        try:
-            self._descriptor = self._layout.read(self._key)
-        except FileNotFoundError as error:
-            raise BlobMissing(self._key) from error
+        self._descriptor = _opened(self._layout, self._key)
         size = os.fstat(self._descriptor).st_size
         self._end = size if self._asked_end is None else self._asked_end
         if not 0 <= self._position <= self._end <= size:
             raise StoreError(f"{self._key} has {size} bytes, asked were {self._position} to {self._end}")
         return self._descriptor
+
+
+def _opened(layout: Layout, key: str) -> int:
+    try:
+        return layout.read(key)
+    except FileNotFoundError as error:
+        raise BlobMissing(key) from error

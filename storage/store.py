@@ -8,7 +8,7 @@ that, or when the process dies, it runs out.
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class StoreError(Exception):
@@ -97,4 +97,30 @@ class BlobStore(Protocol):
 
     async def check(self) -> None:
         """Prove that bytes can be written and that room is left. Raises StoreFull or StoreError."""
+        ...
+
+
+class LocalFile(Protocol):
+    """An open blob that is a file of this machine. Whoever opened it closes it."""
+
+    @property
+    def descriptor(self) -> int:
+        """What the operating system reads from."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class LocalFiles(Protocol):
+    """What a store can do besides, if its blobs are files of this machine: leave the copying to the kernel."""
+
+    def read_at_once(self, key: str, start: int, end: int) -> bytes | None:
+        """A small range without waiting for the disk; None if it would have to be waited for, or cannot be had."""
+        ...
+
+    async def open_file(self, key: str) -> LocalFile:
+        """The blob as a file. Raises BlobMissing, or StoreError."""
         ...

@@ -3,12 +3,14 @@
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from api.heads import limited_heads
+from api.zero_copy import ZeroCopy
 from tests.machine import wait_for
 
 START_SECONDS = 10
@@ -17,9 +19,10 @@ START_SECONDS = 10
 @contextmanager
 def served(app: ASGIApp, head_seconds: float = 10) -> Iterator[int]:
     """Serve in a thread, as `api.server` does in a process; the port on 127.0.0.1."""
-    config = uvicorn.Config(app, http=limited_heads(head_seconds), log_config=None, access_log=False, lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.socket() as own:
+    with socket.socket() as own, ThreadPoolExecutor(1) as file_threads:
+        protocol = limited_heads(head_seconds, file_threads)
+        config = uvicorn.Config(ZeroCopy(app), http=protocol, log_config=None, access_log=False, lifespan="off")
+        server = uvicorn.Server(config)
         own.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([own],), daemon=True)
         thread.start()

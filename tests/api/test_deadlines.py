@@ -134,7 +134,7 @@ async def test_a_reader_that_takes_nothing_is_given_up() -> None:
         await asyncio.sleep(60)
 
     aborted = []
-    scope = {**HTTP, "extensions": {"cairn.abort": {"abort": lambda: aborted.append(1)}}}
+    scope = {**HTTP, "extensions": {"cairn.connection": {"abort": lambda: aborted.append(1)}}}
     await Deadlines(sends, STALL_SECONDS)(scope, sender_of([], 0), never)
     assert (raised, aborted) == ([ReaderStalled], [1])
     await Deadlines(sends, STALL_SECONDS)(HTTP, sender_of([], 0), never)

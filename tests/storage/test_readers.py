@@ -105,3 +105,29 @@ async def test_missing_and_unreadable_blobs_differ(tmp_path: Path, store: DiskSt
         await get(store, key, 0, 1)
     assert caught.type is StoreError
     assert await has_nothing_open(tmp_path)
+
+
+async def test_a_small_range_that_is_in_memory_is_read_at_once(store: DiskStore, tmp_path: Path) -> None:
+    stored = await put(store, BYTES)
+    assert store.read_at_once(stored.key, 3, 900) == BYTES[3:900]
+    assert store.read_at_once(stored.key, 5, 5) == b""
+    assert open_files(tmp_path) == []
+
+
+async def test_what_cannot_be_read_at_once_is_none(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = await put(store, BYTES)
+    assert store.read_at_once(new_key(), 0, 1) is None
+    assert store.read_at_once(stored.key, len(BYTES) - 1, len(BYTES) + 1) is None
+    monkeypatch.setattr("storage.readers._WITHOUT_WAITING", None)
+    assert store.read_at_once(stored.key, 0, 1) is None
+
+
+async def test_a_blob_is_opened_as_a_file_and_closed_once(store: DiskStore, tmp_path: Path) -> None:
+    stored = await put(store, BYTES)
+    file = await store.open_file(stored.key)
+    assert os.pread(file.descriptor, 5, 2) == BYTES[2:7]
+    file.close()
+    file.close()
+    assert open_files(tmp_path) == []
+    with pytest.raises(BlobMissing):
+        await store.open_file(new_key())
