@@ -1,10 +1,11 @@
 """Keyset pages: a window of a sorted select that stays right while rows come and go."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Mapped
 
 from db.engine import Rows, Selection
@@ -22,14 +23,42 @@ class Order:
 
 async def page_of(rows: Rows, statement: Selection, order: Order, window: Window) -> Page[Any]:
     """Run a select through a window: one statement, one row more than asked to see whether there are more."""
+    statement = _bounded(statement, order, window)
+    return _page(await rows.all(statement.order_by(*_sort(order, window)).limit(window.limit + 1)), window)
+
+
+async def pages_of(
+    rows: Rows, statement: Selection, owner: Mapped[UUID], order: Order, window: Window
+) -> dict[UUID, Page[Any]]:
+    """Run a select through one window for each owner of its rows: one statement however many owners there are.
+
+    Its rows end with the owner. Who owns nothing in the window is left out.
+    """
+    place = func.row_number().over(partition_by=owner, order_by=_sort(order, window))
+    ranked = _bounded(statement, order, window).add_columns(place.label("place"), owner.label("owner")).subquery()
+    of_place = ranked.c.place
+    wanted = select(*(column for column in ranked.c if column is not of_place)).where(of_place <= window.limit + 1)
+    found: dict[UUID, list[Any]] = {}
+    for row in await rows.all(wanted.order_by(of_place)):
+        found.setdefault(row[-1], []).append(row[:-1])
+    return {owner_id: _page(owned, window) for owner_id, owned in found.items()}
+
+
+def _bounded(statement: Selection, order: Order, window: Window) -> Selection:
     keys = tuple_(order.column, order.id)
     for position, is_lower_bound in ((window.after, True), (window.before, False)):
         if position is not None:
             bound = (position.value, position.id)
             statement = statement.where(keys > bound if is_lower_bound != order.is_descending else keys < bound)
+    return statement
+
+
+def _sort(order: Order, window: Window) -> list[ColumnElement[Any]]:
     is_descending = order.is_descending != window.is_backward
-    sort = [key.desc() if is_descending else key.asc() for key in (order.column, order.id)]
-    found = await rows.all(statement.order_by(*sort).limit(window.limit + 1))
+    return [key.desc() if is_descending else key.asc() for key in (order.column, order.id)]
+
+
+def _page(found: Sequence[Any], window: Window) -> Page[Any]:
     items, has_more = found[: window.limit], len(found) > window.limit
     if window.is_backward:
         return Page(items[::-1], has_next=window.before is not None, has_previous=has_more)

@@ -5,7 +5,7 @@ Specification.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ import orjson
 import strawberry
 from graphql import GraphQLError
 
-from db.questions import Position, Window
+from db.questions import Page, Position, Window
 from domain.errors import InvalidInput
 
 PAGE_DEFAULT = 25
@@ -70,6 +70,16 @@ class Cursors:
         except (ValueError, TypeError, AttributeError, GraphQLError):
             pass
         raise InvalidInput(message=f"`{argument}` is not a cursor of this list in this order.", path=(argument,))
+
+
+def page_info_of(page: Page[Any], cursors: Sequence[str]) -> PageInfo:
+    """Where a page lies; `cursors` are those of its rows."""
+    return PageInfo(
+        has_next_page=page.has_next,
+        has_previous_page=page.has_previous,
+        start_cursor=cursors[0] if cursors else None,
+        end_cursor=cursors[-1] if cursors else None,
+    )
 
 
 def window_of(arguments: PageArguments, cursors: Cursors) -> Window:

@@ -10,7 +10,7 @@ from db.questions import Page
 from db.rows import FileRow, VersionRow
 from domain import downloads
 from domain.downloads import LinkTerms
-from schema.connections import Cursors, PageInfo
+from schema.connections import Cursors, PageInfo, page_info_of
 from schema.context import Info
 from schema.ids import Prefix, encode
 from schema.loaders import present
@@ -162,10 +162,5 @@ def connection_of(page: Page[FileRow], cursors: Cursors, count: Callable[[], Awa
         count=count,
         edges=edges,
         nodes=[edge.node for edge in edges],
-        page_info=PageInfo(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
-        ),
+        page_info=page_info_of(page, [edge.cursor for edge in edges]),
     )
