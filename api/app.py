@@ -26,7 +26,7 @@ from api.graphql import GraphQLEndpoint
 from api.health import Health, Part, health_routes
 from api.logs import get_logger
 from api.parting import Parting
-from api.ports import SystemClock, ThreadedHasher
+from api.ports import SystemClock, SystemRandomness, ThreadedHasher
 from api.problems import problem
 from api.recorder import DownloadRecorder
 from api.requests import Requests
@@ -35,9 +35,10 @@ from api.settings import Settings
 from api.transfers import Transfers
 from db.engine import Database
 from db.redis import RedisLink
+from domain import sessions
 from domain.blobs import sweep
 from domain.events import RequestFacts
-from domain.policy import UploadPolicy
+from domain.policy import SessionPolicy, UploadPolicy
 from domain.ports import Ports
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
@@ -95,6 +96,7 @@ def parts_of(settings: Settings) -> Parts:
     store = DiskStore(settings.data_folder, floor_bytes=settings.disk_floor_bytes, lease_seconds=settings.lease_seconds)
     ports = Ports(
         clock=clock,
+        randomness=SystemRandomness(),
         hasher=hasher,
         tokens=TokenIssuer(
             derive_key(secret, ACCESS_TOKENS), settings.public_url, timedelta(seconds=settings.access_token_seconds)
@@ -105,6 +107,9 @@ def parts_of(settings: Settings) -> Parts:
             maximum_files=settings.maximum_files,
             allowed_extensions=settings.allowed_extensions,
             blocked_extensions=settings.blocked_extensions,
+        ),
+        session_policy=SessionPolicy(
+            idle=timedelta(seconds=settings.refresh_token_seconds), maximum=timedelta(seconds=settings.session_seconds)
         ),
         public_url=settings.public_url,
         store_name=store.name,
@@ -123,7 +128,7 @@ def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
             db=parts.db,
             store=parts.store,
             ports=parts.ports,
-            loaders=Loaders(parts.db, viewer),
+            loaders=Loaders(parts.db, viewer, parts.ports.clock),
         )
 
     return GraphQLEndpoint(
@@ -214,13 +219,18 @@ def _lifespan(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstrac
 
 async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: float) -> None:
     while not stopping.is_set():
-        try:
-            await sweep(parts.db, parts.store, parts.ports.clock.now())
-        except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
-            _log.exception("sweep failed")
+        await _attempted(sweep(parts.db, parts.store, parts.ports.clock.now()))
+        await _attempted(sessions.sweep(parts.db, parts.ports.clock.now()))
         with suppress(TimeoutError):
             async with asyncio.timeout(lease_seconds):
                 await stopping.wait()
+
+
+async def _attempted(sweeping: Awaitable[None]) -> None:
+    try:
+        await sweeping
+    except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
+        _log.exception("sweep failed")
 
 
 async def _end(sweeping: asyncio.Task[None]) -> None:

@@ -26,8 +26,8 @@ from domain.viewer import NOBODY, Viewer
 from schema.answers import Report, fault_body, refused
 from schema.execution import Executor, Prepared, QueryRefused, Variables
 
-OPEN_FIELDS: Final = frozenset({"login", "signup"})
-"""Root fields for people who are signing in: an expired token, which clients keep sending, does not keep them out."""
+OPEN_FIELDS: Final = frozenset({"login", "logout", "refreshSession", "signup"})
+"""Root fields for who signs in or out: an expired token, which clients keep sending, keeps nobody from them."""
 
 
 class MethodUnsupported(RequestRefused):

@@ -1,7 +1,8 @@
-"""What the rules need from outside, implemented: the clock, and blocking work in threads of its own."""
+"""What the rules need from outside, implemented: the clock, random numbers, and blocking work in threads of its own."""
 
 import asyncio
 import os
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -22,6 +23,14 @@ class SystemClock:
     def now(self) -> datetime:
         """The time, aware, in UTC."""
         return datetime.now(UTC)
+
+
+class SystemRandomness:
+    """The operating system's random numbers."""
+
+    def draw(self, count: int) -> bytes:
+        """So many random bytes, fit for secrets."""
+        return secrets.token_bytes(count)
 
 
 class ThreadedHasher:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from api.formats import database_url, extensions, networks, origins, public_url, redis_url, size_in_bytes
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
+DAY = 24 * 60 * 60
 MINIMUM_SECRET_BYTES = 32
 ALLOWED_EXTENSIONS = (
     "pdf,doc,docx,xls,xlsx,ppt,pptx,txt,csv,json,xml,md,jpg,jpeg,png,gif,bmp,webp,mp4,avi,mov,wmv,mp3,wav,ogg,"
@@ -88,6 +89,10 @@ class Settings(BaseSettings):
     )
 
     access_token_seconds: Count = Field(900, description="How long an access token is good for.")
+    refresh_token_seconds: Count = Field(
+        30 * DAY, description="How long a session lasts that is not refreshed; each refresh begins it anew."
+    )
+    session_seconds: Count = Field(365 * DAY, description="How long a session lasts at most, however often refreshed.")
     hashing_threads: int = Field(0, ge=0, description="Threads that hash passwords; 0 is one per processor.")
     hashing_queue: Count = Field(64, description="Passwords that may wait to be hashed before logins are put off.")
 

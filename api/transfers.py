@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qsl
-from uuid import UUID
 
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Route
@@ -42,6 +41,7 @@ from domain.events import RequestFacts
 from domain.files import NO_SUCH_FILE
 from domain.media import inline_allowed, safe_media_type
 from domain.ports import Ports
+from domain.tokens import Holder
 from domain.viewer import Viewer
 from schema.ids import Prefix, decode
 from storage.store import BlobStore, LocalFile, LocalFiles, StoreError
@@ -138,13 +138,13 @@ class Transfers:
         return Opened(await self._open_for_viewer(scope), disposition)
 
     async def _open_for_viewer(self, scope: Scope) -> Download:
-        """Opened with one select, which finds nothing for a user who is disabled; only then is asked who it is."""
+        """Opened with one select, which finds nothing once the session has ended; only then is asked who it is."""
         headers = Headers(scope=scope)
         token = bearer_token(headers)
         if token is None:
             raise NotSignedIn
-        user_id = self._ports.tokens.verify(token, self._ports.clock.now())
-        download = await self._db.ask(open_all, _wanted(user_id, scope["path_params"]))
+        holder = self._ports.tokens.verify(token, self._ports.clock.now())
+        download = await self._db.ask(open_all, _wanted(holder, scope["path_params"]))
         if download is None:
             await self._authenticate(headers)
             raise NotFound(message=NO_SUCH_FILE)
@@ -224,9 +224,9 @@ def _disposition(text: str) -> Disposition:
         raise InvalidInput(message="The disposition is `attachment` or `inline`.", path=("disposition",)) from error
 
 
-def _wanted(user_id: UUID, path: dict[str, str]) -> Wanted:
+def _wanted(holder: Holder, path: dict[str, str]) -> Wanted:
     version_id = decode(Prefix.VERSION, path["version_id"]) if "version_id" in path else None
-    return Wanted(user_id, decode(Prefix.FILE, path["file_id"]), version_id)
+    return Wanted(holder.user_id, decode(Prefix.FILE, path["file_id"]), version_id, holder.session_id)
 
 
 def _signed(path: dict[str, str], values: dict[str, str]) -> SignedDownload:

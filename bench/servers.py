@@ -16,7 +16,9 @@ from bench.footprint import processes_of, resident_bytes
 from bench.load import ROOT, Load, bring
 from bench.records import Place, make_place
 from bench.stock import token_for
-from domain.tokens import TokenIssuer
+from db.engine import Database
+from db.models import Session
+from domain.tokens import Holder, TokenIssuer
 from tests.live import serving
 from tests.machine import free_port, listens, program, wait_for
 from tests.servers import begin_run, end_run, start_postgres
@@ -84,8 +86,19 @@ async def cairn(house: House, place: Place) -> AsyncIterator[Server]:
     settings = {"DATABASE_URL": place.url, "SECRET_KEY": SECRET, "CAIRN_PUBLIC_URL": url, "CAIRN_PORT": str(port)}
     issuer = TokenIssuer(derive_key(SECRET.encode(), ACCESS_TOKENS), url, timedelta(days=1))
     with serving(folder, settings) as live:
-        token = issuer.issue(place.viewer_id, datetime.now(UTC)).text
+        token = await _signed_in(issuer, place)
         yield Server(port, live.process.pid, token, live.data_folder)
+
+
+async def _signed_in(issuer: TokenIssuer, place: Place) -> str:
+    now = datetime.now(UTC)
+    end = now + timedelta(days=1)
+    session = Session(user_id=place.viewer_id, created_at=now, last_used_at=now, expires_at=end)
+    db = Database(place.url)
+    async with db.transaction() as tx:
+        await tx.add(session)
+    await db.close()
+    return issuer.issue(Holder(place.viewer_id, session.id), now, end).text
 
 
 @asynccontextmanager

@@ -5,15 +5,18 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, select, update
+from sqlalchemy import bindparam, case, null, select, update
 from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
-from db.models import Blob, Event, File, FileStatus, Member, User, Version
+from db.models import Blob, Event, File, FileStatus, Member, Session, User, Version
 
 
 class ContentRow(NamedTuple):
-    """One content of a file that a user may read, with where its bytes lie."""
+    """One content of a file that a user may read, with where its bytes lie.
+
+    `session_id` is the session that the user asked by; None where the right was lent by a signed link.
+    """
 
     user_id: UUID
     file_id: UUID
@@ -26,6 +29,7 @@ class ContentRow(NamedTuple):
     digest: str
     created_at: datetime
     blob_key: str
+    session_id: UUID | None
 
 
 def _readable() -> Selection:
@@ -48,7 +52,6 @@ def _readable() -> Selection:
         .join(Version, col(Version.file_id) == col(File.id))
         .join(Blob, col(Blob.key) == col(Version.blob_key))
         .where(
-            col(Member.user_id).in_(bindparam("user_ids", expanding=True)),
             col(User.disabled_at).is_(None),
             col(File.status) == FileStatus.READY,
             col(Blob.deleted_at).is_(None),
@@ -56,22 +59,40 @@ def _readable() -> Selection:
     )
 
 
+def _readable_by_sessions() -> Selection:
+    # Until when a session lasts need not be asked: no access token outlasts it.
+    return (
+        _readable()
+        .add_columns(col(Session.id))
+        .join(Session, col(Session.user_id) == col(Member.user_id))
+        .where(col(Session.id).in_(bindparam("session_ids", expanding=True)), col(Session.revoked_at).is_(None))
+    )
+
+
 # Built once: composing these costs more than the database takes to answer them.
-_CURRENT = _readable().where(
+_IS_NAMED = col(Version.id).in_(bindparam("version_ids", expanding=True))
+_CURRENT = _readable_by_sessions().where(
     col(File.id).in_(bindparam("file_ids", expanding=True)), col(Version.id) == col(File.version_id)
 )
-_NAMED = _readable().where(col(Version.id).in_(bindparam("version_ids", expanding=True)))
+_NAMED = _readable_by_sessions().where(_IS_NAMED)
+_LENT = _readable().add_columns(null()).where(col(Member.user_id).in_(bindparam("user_ids", expanding=True)), _IS_NAMED)
 
 
-async def current_contents(rows: Rows, user_ids: Sequence[UUID], file_ids: Sequence[UUID]) -> list[ContentRow]:
-    """The current contents of these files, once for each of these users who is not disabled and may read them."""
-    found = await rows.all(_CURRENT, {"user_ids": user_ids, "file_ids": file_ids})
+async def current_contents(rows: Rows, session_ids: Sequence[UUID], file_ids: Sequence[UUID]) -> list[ContentRow]:
+    """The current contents of these files, once for each of these sessions that lasts and whose user may read them."""
+    found = await rows.all(_CURRENT, {"session_ids": session_ids, "file_ids": file_ids})
     return [ContentRow._make(row) for row in found]
 
 
-async def named_contents(rows: Rows, user_ids: Sequence[UUID], version_ids: Sequence[UUID]) -> list[ContentRow]:
-    """These versions, once for each of these users who is not disabled and may read them."""
-    found = await rows.all(_NAMED, {"user_ids": user_ids, "version_ids": version_ids})
+async def named_contents(rows: Rows, session_ids: Sequence[UUID], version_ids: Sequence[UUID]) -> list[ContentRow]:
+    """These versions, once for each of these sessions that lasts and whose user may read them."""
+    found = await rows.all(_NAMED, {"session_ids": session_ids, "version_ids": version_ids})
+    return [ContentRow._make(row) for row in found]
+
+
+async def lent_contents(rows: Rows, user_ids: Sequence[UUID], version_ids: Sequence[UUID]) -> list[ContentRow]:
+    """These versions, once for each of these users who is not disabled and may read them, signed in or not."""
+    found = await rows.all(_LENT, {"user_ids": user_ids, "version_ids": version_ids})
     return [ContentRow._make(row) for row in found]
 
 

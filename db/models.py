@@ -83,6 +83,34 @@ class User(Record, table=True):
     updated_at: datetime
 
 
+class Session(Record, table=True):
+    """A signed-in device of a person. `last_used_at` is when it was signed in or refreshed last."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index(None, "user_id", "created_at", "id"), Index(None, "expires_at"), Index(None, "revoked_at"))
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")
+    address: str | None = None
+    user_agent: str | None = None
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+
+class RefreshToken(Record, table=True):
+    """The SHA-256 of a refresh token, in hex. Used ones stay as long as their session, so that they are recognised."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (Index(None, "session_id"),)
+
+    token_hash: str = Field(primary_key=True)
+    session_id: UUID = Field(foreign_key="sessions.id", ondelete="CASCADE")
+    created_at: datetime
+    used_at: datetime | None = None
+
+
 class Workspace(Record, table=True):
     """Who owns files. `personal_user_id` is set for the one that each user is given at signup."""
 

@@ -24,6 +24,18 @@ class CredentialsRow(NamedTuple):
     password_hash: str
 
 
+class SessionRow(NamedTuple):
+    """A session, as its person sees it."""
+
+    id: UUID
+    user_id: UUID
+    address: str | None
+    user_agent: str | None
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+
 class WorkspaceRow(NamedTuple):
     """A workspace, and the viewer's role in it: None for an administrator who is no member."""
 

@@ -1,10 +1,10 @@
 """Selects and writes on users."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -21,14 +21,6 @@ _COLUMNS = (
     col(User.last_login_at),
     col(User.created_at),
 )
-_ROLES = select(col(User.id), col(User.role)).where(
-    col(User.id).in_(bindparam("user_ids", expanding=True)), col(User.disabled_at).is_(None)
-)
-
-
-async def enabled_roles(rows: Rows, user_ids: Collection[UUID]) -> dict[UUID, str]:
-    """The roles of those users who exist and are not disabled. One indexed select; asked on every request."""
-    return {row.id: row.role for row in await rows.all(_ROLES, {"user_ids": list(user_ids)})}
 
 
 async def by_ids(rows: Rows, user_ids: Sequence[UUID]) -> list[UserRow]:
@@ -71,10 +63,19 @@ async def taken(rows: Rows, username_folded: str, email_folded: str) -> tuple[bo
     return has_username, has_email
 
 
-async def record_login(tx: Transaction, user_id: UUID, now: datetime, password_hash: str | None) -> bool:
-    """Note the time of a login and, when given, a renewed hash. False when the user is gone or disabled by now."""
-    values = {"last_login_at": now} | ({"password_hash": password_hash} if password_hash else {})
+async def record_login(tx: Transaction, compared: CredentialsRow, now: datetime, new_hash: str | None) -> bool:
+    """Note the time of a login and, when given, a renewed hash.
+
+    False when the user is gone or disabled by now, or has another password than the one that was compared.
+    """
+    values = {"last_login_at": now} | ({"password_hash": new_hash} if new_hash else {})
     changed = await tx.execute(
-        update(User).where(col(User.id) == user_id, col(User.disabled_at).is_(None)).values(**values)
+        update(User)
+        .where(
+            col(User.id) == compared.user_id,
+            col(User.password_hash) == compared.password_hash,
+            col(User.disabled_at).is_(None),
+        )
+        .values(**values)
     )
     return changed == 1

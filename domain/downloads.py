@@ -28,11 +28,15 @@ class Disposition(StrEnum):
 
 
 class Wanted(NamedTuple):
-    """A file's current content, or a version of it, and the user who wants it."""
+    """A file's current content, or a version of it, and the user who wants it.
+
+    `session_id` is the session that the user asks by; without one, by a signed link, a version has to be named.
+    """
 
     user_id: UUID
     file_id: UUID
     version_id: UUID | None
+    session_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +104,26 @@ class DownloadRecord:
 
 
 async def open_all(rows: Rows, wanted: Collection[Wanted]) -> dict[Wanted, Download]:
-    """Open contents for the users who want them, with one select however many.
+    """Open contents for the users who want them, with one select for each way to ask however many.
 
     What is missing from the answer is absent, not ready, or not that user's to see, and no difference is made: the
-    right, and that the user is not disabled, are part of the select.
+    right, that the user is not disabled and that the session has not ended are part of the select.
     """
-    named = [want for want in wanted if want.version_id]
-    current = [want for want in wanted if not want.version_id]
+    lent = [want for want in wanted if not want.session_id]
+    named = [want for want in wanted if want.session_id and want.version_id]
+    current = [want for want in wanted if want.session_id and not want.version_id]
     opened: dict[Wanted, Download] = {}
     if current:
-        contents = await downloads.current_contents(rows, _users(current), _distinct(want.file_id for want in current))
-        opened |= {Wanted(row.user_id, row.file_id, None): _download(row, is_pinned=False) for row in contents}
+        files = _distinct(want.file_id for want in current)
+        contents = await downloads.current_contents(rows, _sessions(current), files)
+        opened |= {_wanted(row)._replace(version_id=None): _download(row, is_pinned=False) for row in contents}
     if named:
-        versions = _distinct(want.version_id for want in named if want.version_id)
-        contents = await downloads.named_contents(rows, _users(named), versions)
-        opened |= {Wanted(row.user_id, row.file_id, row.version_id): _download(row, is_pinned=True) for row in contents}
+        contents = await downloads.named_contents(rows, _sessions(named), _versions(named))
+        opened |= {_wanted(row): _download(row, is_pinned=True) for row in contents}
+    if lent:
+        users = _distinct(want.user_id for want in lent)
+        contents = await downloads.lent_contents(rows, users, _versions(lent))
+        opened |= {_wanted(row): _download(row, is_pinned=True) for row in contents}
     return opened
 
 
@@ -184,8 +193,16 @@ def _parts(file_id: UUID, version_id: UUID, disposition: Disposition, expires: i
     return _PURPOSE, file_id.hex, version_id.hex, disposition, str(expires), signer_id.hex
 
 
-def _users(wanted: Iterable[Wanted]) -> list[UUID]:
-    return _distinct(want.user_id for want in wanted)
+def _wanted(row: ContentRow) -> Wanted:
+    return Wanted(row.user_id, row.file_id, row.version_id, row.session_id)
+
+
+def _sessions(wanted: Iterable[Wanted]) -> list[UUID]:
+    return _distinct(want.session_id for want in wanted if want.session_id)
+
+
+def _versions(wanted: Iterable[Wanted]) -> list[UUID]:
+    return _distinct(want.version_id for want in wanted if want.version_id)
 
 
 def _distinct(ids: Iterable[UUID]) -> list[UUID]:

@@ -88,6 +88,15 @@ class WrongPassword(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class RefreshTokenInvalid(Refusal):
+    """The refresh token was never given out, was used before, or its session has ended: sign in again."""
+
+    code = "REFRESH_TOKEN_INVALID"
+    kind = Kind.UNAUTHENTICATED
+    message: str = "The refresh token is not valid, or no longer valid. Sign in again."
+
+
+@dataclass(eq=False, kw_only=True)
 class Forbidden(Refusal):
     """The viewer can see the thing but may not do this to it."""
 

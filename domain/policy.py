@@ -1,6 +1,7 @@
-"""What may be uploaded: sizes and extensions, as the settings give them."""
+"""What the settings decide: what may be uploaded, and how long sessions last."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +12,15 @@ class UploadPolicy:
     maximum_files: int
     allowed_extensions: frozenset[str]
     blocked_extensions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPolicy:
+    """How long a session lasts without being refreshed, and how long at most, however often it is."""
+
+    idle: timedelta
+    maximum: timedelta
+
+    def end(self, created_at: datetime, now: datetime) -> datetime:
+        """When a session that is used now will end."""
+        return min(now + self.idle, created_at + self.maximum)

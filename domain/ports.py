@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.passwords import Verification
-from domain.policy import UploadPolicy
+from domain.policy import SessionPolicy, UploadPolicy
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
 
@@ -30,14 +30,24 @@ class Hasher(Protocol):
         ...
 
 
+class Randomness(Protocol):
+    """What nobody can guess."""
+
+    def draw(self, count: int) -> bytes:
+        """So many random bytes, fit for secrets."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the rules need from outside."""
 
     clock: Clock
+    randomness: Randomness
     hasher: Hasher
     tokens: TokenIssuer
     signer: Signer
     policy: UploadPolicy
+    session_policy: SessionPolicy
     public_url: str
     store_name: str

@@ -1,28 +1,29 @@
-"""Signing in: a name and a password become an access token, and an access token becomes a viewer."""
+"""Sessions: a name and a password begin one, an access token of one becomes a viewer, and its person ends it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from db import users
-from db.engine import Database, Transaction
+from db import sessions, users
+from db.engine import Database, Rows, Transaction
 from db.models import UserRole
-from db.rows import CredentialsRow, UserRow
+from db.questions import Page, Window
+from db.rows import CredentialsRow, SessionRow
 from domain.emails import fold_email
-from domain.errors import BadCredential, InvalidInput, WrongPassword
+from domain.errors import ExpiredCredential, InvalidInput, NotFound, NotSignedIn, WrongPassword
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.names import fold
 from domain.passwords import Verification
 from domain.ports import Clock, Ports
-from domain.tokens import AccessToken, TokenIssuer
-from domain.users import USERNAME
+from domain.refresh_tokens import SignedIn, hash_of, open_session
+from domain.tokens import TokenIssuer
+from domain.users import USERNAME, NewUser, create_user
 from domain.viewer import Viewer
 
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A user and the access token that proves it."""
-
-    user: UserRow
-    token: AccessToken
+KEPT = timedelta(days=1)
+"""How long sessions that have ended are kept: a process whose clock runs ahead removes nobody's that still lasts."""
+SWEPT_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +49,118 @@ async def compare(db: Database, ports: Ports, name: str, password: str) -> Attem
 async def login(tx: Transaction, ports: Ports, attempt: Attempt, facts: RequestFacts) -> SignedIn | WrongPassword:
     """Finish a login. The refusal is returned, not raised, because the failed attempt is recorded."""
     now = ports.clock.now()
-    user_id = attempt.credentials and attempt.credentials.user_id
+    compared = attempt.credentials
     if (
-        user_id is None
+        compared is None
         or not attempt.verification.is_right
-        or not await users.record_login(tx, user_id, now, attempt.new_hash)
+        or not await users.record_login(tx, compared, now, attempt.new_hash)
     ):
-        await tx.add(event(EventKind.LOGIN_FAILED, Subject(target_id=user_id), facts, now))
+        await tx.add(event(EventKind.LOGIN_FAILED, Subject(target_id=compared and compared.user_id), facts, now))
         return WrongPassword()
-    await tx.add(event(EventKind.LOGIN_SUCCEEDED, Subject(user_id, target_id=user_id), facts, now))
-    [user] = await users.by_ids(tx, [user_id])
-    return SignedIn(user, ports.tokens.issue(user_id, now))
+    [user] = await users.by_ids(tx, [user_id := compared.user_id])
+    signed_in = await open_session(tx, ports, user, facts, now)
+    await tx.add(event(EventKind.LOGIN_SUCCEEDED, _about(user_id, user_id, signed_in.session_id), facts, now))
+    return signed_in
 
 
-def sign_in(ports: Ports, user: UserRow) -> SignedIn:
-    """A new user's first access token."""
-    return SignedIn(user, ports.tokens.issue(user.id, ports.clock.now()))
+async def sign_up(tx: Transaction, ports: Ports, new: NewUser, password_hash: str, facts: RequestFacts) -> SignedIn:
+    """Make a judged account and begin its first session. Raises Refusals when a name was taken meanwhile."""
+    user = await create_user(tx, ports, new, password_hash, facts)
+    return await open_session(tx, ports, user, facts, ports.clock.now())
 
 
 async def viewer_of_token(db: Database, tokens: TokenIssuer, clock: Clock, token: str) -> Viewer:
-    """Who an access token belongs to, asked anew each time so that a disabled user's stops working at once.
+    """Who an access token belongs to, asked anew each time.
 
-    Raises BadCredential, and ExpiredCredential when only its time is over.
+    So the token stops working at once when its session is ended and when its user is disabled or gone. Raises
+    BadCredential, and ExpiredCredential when it was good once.
     """
-    user_id = tokens.verify(token, clock.now())
-    role = await db.ask(users.enabled_roles, user_id)
-    if role is None:
-        raise BadCredential
-    return Viewer(user_id, UserRole(role))
+    now = clock.now()
+    holder = tokens.verify(token, now)
+    live = await db.ask(sessions.live, holder.session_id)
+    if live is None or live.user_id != holder.user_id or live.expires_at <= now:
+        raise ExpiredCredential(message="The session of this access token has ended.")
+    return Viewer(holder.user_id, UserRole(live.role), holder.session_id)
+
+
+async def pages(
+    rows: Rows, viewer: Viewer, wanted: Sequence[tuple[UUID, Window]], now: datetime
+) -> dict[tuple[UUID, Window], Page[SessionRow]]:
+    """Windows of users' sessions that have not ended, the newest first: one statement for all of one window.
+
+    Empty for a user who is not the viewer, unless the viewer is an administrator.
+    """
+    nothing: Page[SessionRow] = Page([], has_next=False, has_previous=False)
+    found = dict.fromkeys(wanted, nothing)
+    for window in {window for _, window in wanted}:
+        seen = [user_id for user_id, own in wanted if own == window and _may_see(viewer, user_id)]
+        owned = await sessions.pages(rows, seen, window, now)
+        found |= {(user_id, window): page for user_id, page in owned.items()}
+    return found
+
+
+async def counts(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID], now: datetime) -> dict[UUID, int]:
+    """How many sessions of users have not ended. Nobody is told of others' but administrators."""
+    return await sessions.counts(rows, [user_id for user_id in user_ids if _may_see(viewer, user_id)], now)
+
+
+async def log_out(
+    tx: Transaction, ports: Ports, viewer: Viewer, refresh_token: str | None, facts: RequestFacts
+) -> None:
+    """End the viewer's own session, and the one that a refresh token belongs to, used or not.
+
+    What has ended before is no mistake. Raises NotSignedIn when there is neither.
+    """
+    now = ports.clock.now()
+    if refresh_token is None and viewer.session_id is None:
+        raise NotSignedIn
+    token_hash = None if refresh_token is None else hash_of(refresh_token)
+    ending = await sessions.owners_by_token(tx, token_hash) if token_hash else {}
+    if viewer.session_id is not None:
+        ending[viewer.session_id] = viewer.required()
+    # In one order: two who end the same two sessions would otherwise wait for each other's locks.
+    for session_id, user_id in sorted(ending.items()):
+        if await sessions.revoke(tx, session_id, now):
+            await tx.add(event(EventKind.SESSION_ENDED, _about(user_id, user_id, session_id), facts, now))
+
+
+async def revoke_session(
+    tx: Transaction, ports: Ports, viewer: Viewer, session_id: UUID, facts: RequestFacts
+) -> SessionRow:
+    """End one of the viewer's sessions; the session as it was. Raises NotSignedIn and NotFound."""
+    user_id, now = viewer.required(), ports.clock.now()
+    session = await sessions.hold_own(tx, user_id, session_id, now)
+    if session is None:
+        raise NotFound(message="There is no such session.", path=("id",))
+    await sessions.revoke(tx, session_id, now)
+    await tx.add(event(EventKind.SESSION_REVOKED, _about(user_id, user_id, session_id), facts, now))
+    return session
+
+
+async def revoke_other_sessions(tx: Transaction, ports: Ports, viewer: Viewer, facts: RequestFacts) -> int:
+    """End all sessions of the viewer but the one that the request comes by; how many they were. Raises NotSignedIn."""
+    user_id, now = viewer.required(), ports.clock.now()
+    ended = await sessions.revoke_all(tx, user_id, now, but=viewer.session_id)
+    if ended:
+        subject = Subject(user_id, target_id=user_id, data={"sessions": ended})
+        await tx.add(event(EventKind.SESSIONS_REVOKED, subject, facts, now))
+    return ended
+
+
+async def sweep(db: Database, now: datetime) -> None:
+    """Remove sessions that ended a while ago, a few at a time so that nobody waits long."""
+    removed = SWEPT_AT_ONCE
+    while removed == SWEPT_AT_ONCE:
+        async with db.transaction() as tx:
+            removed = await sessions.forget_ended(tx, now - KEPT, SWEPT_AT_ONCE)
+
+
+def _may_see(viewer: Viewer, user_id: UUID) -> bool:
+    return viewer.is_admin or viewer.user_id == user_id
+
+
+def _about(actor_id: UUID, user_id: UUID, session_id: UUID) -> Subject:
+    return Subject(actor_id, target_id=user_id, data={"sessionId": str(session_id)})
 
 
 def _folded(name: str) -> str | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 import jwt
@@ -12,10 +13,17 @@ from domain.errors import BadCredential, ExpiredCredential
 
 ALGORITHM = "HS256"
 AUDIENCE = "cairn"
-REQUIRED_CLAIMS = ["iss", "aud", "sub", "iat", "exp", "jti"]
+REQUIRED_CLAIMS = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
 TOKEN_TYPE = "Bearer"  # noqa: S105 - the scheme's name
 MAXIMUM_CHARACTERS = 4096
 REMEMBERED = 4096
+
+
+class Holder(NamedTuple):
+    """Whose access token it is: a user's, who is signed in by a session."""
+
+    user_id: UUID
+    session_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +42,38 @@ class TokenIssuer:
     issuer: str
     lifetime: timedelta
 
-    def issue(self, user_id: UUID, now: datetime) -> AccessToken:
-        """A token for a user, valid from now for the configured lifetime."""
-        expires_at = now.replace(microsecond=0) + self.lifetime
+    def issue(self, holder: Holder, now: datetime, session_ends_at: datetime) -> AccessToken:
+        """A token that is valid from now for the configured lifetime, and never longer than its session lasts.
+
+        So a token whose time is not over belongs to a session whose time is not over either.
+        """
+        expires_at = min(now + self.lifetime, session_ends_at).replace(microsecond=0)
         claims = {
             "iss": self.issuer,
             "aud": AUDIENCE,
-            "sub": user_id.hex,
+            "sub": holder.user_id.hex,
+            "sid": holder.session_id.hex,
             "iat": int(now.timestamp()),
             "exp": int(expires_at.timestamp()),
             "jti": uuid7().hex,
         }
         return AccessToken(jwt.encode(claims, self.key, ALGORITHM), expires_at)
 
-    def verify(self, text: str, now: datetime) -> UUID:
-        """The user id inside. Raises BadCredential, or ExpiredCredential when only its time is over."""
+    def verify(self, text: str, now: datetime) -> Holder:
+        """Whose token it is. Raises BadCredential, or ExpiredCredential when only its time is over."""
         if len(text) > MAXIMUM_CHARACTERS:
             raise BadCredential
-        user_id, expires_at, issued_at = _claims_of(text, self.key, self.issuer)
+        holder, expires_at, issued_at = _claims_of(text, self.key, self.issuer)
         if issued_at > now.timestamp() + 60:
             raise BadCredential
         if now.timestamp() >= expires_at:
             raise ExpiredCredential
-        return user_id
+        return holder
 
 
 # Nothing in it depends on the time, so that a client's next request need not pay for the signature again.
 @lru_cache(maxsize=REMEMBERED)
-def _claims_of(text: str, key: bytes, issuer: str) -> tuple[UUID, int, int]:
+def _claims_of(text: str, key: bytes, issuer: str) -> tuple[Holder, int, int]:
     try:
         claims = jwt.decode(
             text,
@@ -71,6 +83,6 @@ def _claims_of(text: str, key: bytes, issuer: str) -> tuple[UUID, int, int]:
             issuer=issuer,
             options={"require": REQUIRED_CLAIMS, "verify_exp": False, "verify_iat": False},
         )
-        return UUID(claims["sub"]), int(claims["exp"]), int(claims["iat"])
-    except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+        return Holder(UUID(claims["sub"]), UUID(claims["sid"])), int(claims["exp"]), int(claims["iat"])
+    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError) as error:
         raise BadCredential from error

@@ -9,10 +9,11 @@ from domain.errors import NotSignedIn
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A signed-in user, or nobody: then `user_id` is None."""
+    """A signed-in user, or nobody: then `user_id` is None. `session_id` is the session that the request comes by."""
 
     user_id: UUID | None = None
     role: UserRole = UserRole.USER
+    session_id: UUID | None = None
 
     @property
     def is_admin(self) -> bool:

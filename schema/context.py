@@ -35,4 +35,4 @@ async def changing(context: Context) -> AsyncIterator[Transaction]:
     """The one transaction of a mutation field; what is resolved after it is loaded anew."""
     async with context.db.transaction() as tx:
         yield tx
-    context.loaders = Loaders(context.db, context.viewer)
+    context.loaders = Loaders(context.db, context.viewer, context.ports.clock)

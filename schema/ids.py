@@ -19,6 +19,7 @@ class Prefix(StrEnum):
     """What an id names."""
 
     USER = "user"
+    SESSION = "sess"
     WORKSPACE = "wsp"
     FILE = "file"
     VERSION = "ver"

@@ -8,9 +8,11 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from db.engine import Database, Rows
-from db.rows import FileRow, UserRow, VersionRow, WorkspaceRow
-from domain import files, users, workspaces
+from db.questions import Page, Window
+from db.rows import FileRow, SessionRow, UserRow, VersionRow, WorkspaceRow
+from domain import files, sessions, users, workspaces
 from domain.errors import NotFound
+from domain.ports import Clock
 from domain.viewer import Viewer
 
 
@@ -35,8 +37,9 @@ class Loaders:
     who uploaded it.
     """
 
-    def __init__(self, db: Database, viewer: Viewer) -> None:
+    def __init__(self, db: Database, viewer: Viewer, clock: Clock) -> None:
         self._db = db
+        self._clock = clock
         self.viewer = viewer
 
     # Each is made when it is first asked for: most operations need one or two, uploads none.
@@ -70,6 +73,28 @@ class Loaders:
     def versions(self) -> DataLoader[UUID, VersionRow | None]:
         """Versions of files that the viewer may see."""
         return self._by(_id, files.versions_by_ids)
+
+    @cached_property
+    def sessions(self) -> DataLoader[tuple[UUID, Window], Page[SessionRow]]:
+        """Pages of users' sessions, by the user's id and the window."""
+
+        async def load(wanted: list[tuple[UUID, Window]]) -> list[Page[SessionRow]]:
+            async with self._db.reading() as rows:
+                found = await sessions.pages(rows, self.viewer, wanted, self._clock.now())
+            return [found[want] for want in wanted]
+
+        return DataLoader(load)
+
+    @cached_property
+    def session_counts(self) -> DataLoader[UUID, int]:
+        """How many sessions users have, by the user's id."""
+
+        async def load(user_ids: list[UUID]) -> list[int]:
+            async with self._db.reading() as rows:
+                found = await sessions.counts(rows, self.viewer, user_ids, self._clock.now())
+            return [found.get(user_id, 0) for user_id in user_ids]
+
+        return DataLoader(load)
 
     def _by(self, key: Callable[[Row], UUID | None], find: Found[Row]) -> DataLoader[UUID, Row | None]:
         async def load(ids: list[UUID]) -> list[Row | None]:

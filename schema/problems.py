@@ -18,6 +18,9 @@ class ProblemCode(Enum):
 
     BAD_USER_INPUT = strawberry.enum_value("BAD_USER_INPUT", description="A value does not have the form asked for.")
     CREDENTIALS_WRONG = strawberry.enum_value("CREDENTIALS_WRONG", description="No such account, or another password.")
+    REFRESH_TOKEN_INVALID = strawberry.enum_value(
+        "REFRESH_TOKEN_INVALID", description="No such refresh token, one that was used, or its session has ended."
+    )
     PASSWORD_TOO_WEAK = strawberry.enum_value("PASSWORD_TOO_WEAK", description="The password breaks a rule.")
     NAME_TAKEN = strawberry.enum_value("NAME_TAKEN", description="Somebody has this name already.")
     NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="Absent, or not yours to see.")
@@ -51,6 +54,11 @@ class InvalidInput(Problem):
 @strawberry.type(description="No such account, or another password.")
 class CredentialsWrong(Problem):
     """See `domain.errors.WrongPassword`."""
+
+
+@strawberry.type(description="No such refresh token, one that was used, or its session has ended: sign in again.")
+class RefreshTokenInvalid(Problem):
+    """See `domain.errors.RefreshTokenInvalid`."""
 
 
 @strawberry.type(description="Absent, or not yours to see.")
@@ -126,6 +134,7 @@ class Unavailable(Problem):
 PROBLEMS: dict[type[Refusal], type[Problem]] = {
     errors.InvalidInput: InvalidInput,
     errors.WrongPassword: CredentialsWrong,
+    errors.RefreshTokenInvalid: RefreshTokenInvalid,
     errors.NotFound: NotFound,
     errors.Forbidden: Forbidden,
     errors.PasswordTooWeak: PasswordTooWeak,

@@ -117,7 +117,7 @@ async def _store(context: Context, inputs: Sequence[UploadFileInput]) -> list[Up
     arrivals = [given.file.take() for given in inputs]
     upload = Upload(context.ports, context.viewer, context.request, arrivals)
     outcomes = await create_files(context.db, context.store, upload)
-    context.loaders = Loaders(context.db, context.viewer)
+    context.loaders = Loaders(context.db, context.viewer, context.ports.clock)
     return [_payload(outcome) for outcome in outcomes]
 
 

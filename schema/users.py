@@ -1,15 +1,18 @@
 """Users, as everyone who meets them sees them, and their account, as they and administrators see it."""
 
 from enum import Enum
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
 from db.rows import UserRow
+from schema.connections import PageArguments
 from schema.ids import Prefix, encode
 from schema.loaders import Loaders, present
 from schema.nodes import Node
 from schema.scalars import DateTime
+from schema.session_connections import SessionConnection, sessions_of
 from schema.workspaces import Workspace, workspace_of
 
 
@@ -36,6 +39,17 @@ class Account:
     async def personal_workspace(self) -> Workspace:
         """An administrator sees that it is there, and not what lies in it."""
         return workspace_of(await present(self.loaders.personal_workspaces.load(self.user_id)))
+
+    @strawberry.field(description="Where the user is signed in, the newest session first, a page at a time.")
+    async def sessions(
+        self,
+        first: Annotated[int | None, strawberry.argument(description="1 to 100 from the start; 25 by default.")] = None,
+        after: Annotated[str | None, strawberry.argument(description="Only what follows this cursor.")] = None,
+        last: Annotated[int | None, strawberry.argument(description="1 to 100 from the end.")] = None,
+        before: Annotated[str | None, strawberry.argument(description="Only what stands before this cursor.")] = None,
+    ) -> SessionConnection:
+        """One statement however many users are asked."""
+        return await sessions_of(self.loaders, self.user_id, PageArguments(first, after, last, before))
 
 
 @strawberry.type(description="A person or program with an account.")

@@ -11,13 +11,13 @@ PASSWORD = "a quiet harbour at dusk"
 SIGNUP = """
 mutation Signup($input: SignupInput!) {
   signup(input: $input) {
-    user { id } accessToken problems { code message path }
+    user { id } accessToken refreshToken problems { code message path }
   }
 }
 """
 LOGIN = """
 mutation Login($input: LoginInput!) {
-  login(input: $input) { user { id } accessToken problems { code message path } }
+  login(input: $input) { user { id } accessToken refreshToken problems { code message path } }
 }
 """
 UPLOAD = """
@@ -36,6 +36,7 @@ class Account:
     id: str
     username: str
     token: str
+    refresh_token: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -61,7 +62,7 @@ async def sign_up(client: AsyncClient, username: str = "ada") -> Account:
     given = {"username": username, "email": f"{username}@example.org", "password": PASSWORD}
     payload = (await ask(client, SIGNUP, input=given))["signup"]
     assert payload["problems"] == []
-    return Account(payload["user"]["id"], username, payload["accessToken"])
+    return Account(payload["user"]["id"], username, payload["accessToken"], payload["refreshToken"])
 
 
 async def personal_workspace(client: AsyncClient, asker: Account) -> str:

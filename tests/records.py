@@ -9,9 +9,10 @@ from zlib import crc32
 
 from uuid_utils.compat import uuid7
 
+from api.ports import SystemRandomness
 from db.engine import Database
-from db.models import Blob, File, FileStatus, Member, User, Version, Workspace, WorkspaceRole
-from domain.policy import UploadPolicy
+from db.models import Blob, File, FileStatus, Member, Session, User, Version, Workspace, WorkspaceRole
+from domain.policy import SessionPolicy, UploadPolicy
 from domain.ports import Ports
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
@@ -37,10 +38,12 @@ def make_ports(clock: MovableClock) -> Ports:
     absent = cast("Any", None)
     return Ports(
         clock=clock,
+        randomness=SystemRandomness(),
         hasher=absent,
         tokens=TokenIssuer(b"t" * 32, "https://files.example", timedelta(hours=1)),
         signer=Signer(b"s" * 32),
         policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),
+        session_policy=SessionPolicy(timedelta(days=30), timedelta(days=365)),
         public_url="https://files.example",
         store_name="disk",
     )
@@ -48,10 +51,11 @@ def make_ports(clock: MovableClock) -> Ports:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user with the workspace that is their own."""
+    """A user with the workspace that is their own, and a session."""
 
     id: UUID
     workspace_id: UUID
+    session_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,18 @@ async def add_person(db: Database, name: str, *, is_disabled: bool = False) -> P
         updated_at=NOW,
     )
     workspace = Workspace(name=name, personal_user_id=user.id, created_at=NOW)
+    session = a_session(user.id)
     async with db.transaction() as tx:
-        await tx.add(user, workspace)
-    person = Person(user.id, workspace.id)
+        await tx.add(user, workspace, session)
+    person = Person(user.id, workspace.id, session.id)
     await add_member(db, person.workspace_id, person.id, WorkspaceRole.OWNER)
     return person
+
+
+def a_session(user_id: UUID, created_at: datetime = NOW) -> Session:
+    """A session as it is before it is written."""
+    end = created_at + timedelta(days=30)
+    return Session(user_id=user_id, created_at=created_at, last_used_at=created_at, expires_at=end)
 
 
 async def add_member(

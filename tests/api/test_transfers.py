@@ -226,6 +226,15 @@ async def test_a_disabled_user_is_not_let_in_any_more(shelf: Shelf) -> None:
     assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHENTICATED")
 
 
+async def test_a_session_that_has_ended_downloads_nothing_and_its_links_go_on(shelf: Shelf) -> None:
+    url = await shelf.url()
+    await ask(shelf.client, "mutation { logout { problems { code } } }", shelf.owner)
+
+    for answer in (await shelf.get(), await shelf.head()):
+        assert answer.status_code == 401
+    assert (await shelf.client.get(url)).status_code == 200
+
+
 async def test_many_viewers_at_once_get_each_their_own(shelf: Shelf) -> None:
     others = [await sign_up(shelf.client, f"user{number}") for number in range(3)]
     files = [await uploaded(shelf.client, other, "own.txt", f"of {other.username}\n".encode()) for other in others]

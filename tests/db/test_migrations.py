@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from db import migrations
 from db.engine import ALEMBIC_INI, Database, NotMigrated, migrate
-from db.models import Blob, Event, File, Member, User, Version, Workspace, WorkspaceRole
+from db.models import Blob, Event, File, Member, RefreshToken, Session, User, Version, Workspace, WorkspaceRole
 
 NOW = datetime.now(UTC)
 
@@ -26,6 +26,7 @@ def rows_of_every_table() -> list[SQLModel]:
         created_at=NOW,
         updated_at=NOW,
     )
+    session = Session(user_id=user.id, created_at=NOW, last_used_at=NOW, expires_at=NOW)
     workspace = Workspace(name="Personal", personal_user_id=user.id, created_at=NOW)
     blob = Blob(
         key="k" * 32, store="disk", size=2**40, digest="d", crc32=2**32 - 1, encryption={"by": "nobody"}, created_at=NOW
@@ -42,6 +43,8 @@ def rows_of_every_table() -> list[SQLModel]:
     )
     return [
         user,
+        session,
+        RefreshToken(token_hash="h" * 64, session_id=session.id, created_at=NOW),
         workspace,
         Member(workspace_id=workspace.id, user_id=user.id, role=WorkspaceRole.OWNER, created_at=NOW),
         blob,
@@ -68,12 +71,13 @@ async def tables_with_a_row(url: str) -> int:
 
 async def test_migrations_run_down_and_up_again_with_rows_in_the_tables(database_url: str) -> None:
     await fill(database_url)
-    assert await tables_with_a_row(database_url) == 7
+    filled = len(rows_of_every_table())
+    assert await tables_with_a_row(database_url) == filled
     await asyncio.to_thread(migrate, database_url, "base")
     await asyncio.to_thread(migrate, database_url)
     assert await tables_with_a_row(database_url) == 0
     await fill(database_url)
-    assert await tables_with_a_row(database_url) == 7
+    assert await tables_with_a_row(database_url) == filled
 
 
 async def test_the_tables_in_code_are_those_that_the_migrations_make(database_url: str) -> None:

@@ -13,7 +13,7 @@ from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from db.engine import Database
-from db.models import Blob, Event, FileStatus, Member, User, Version
+from db.models import Blob, Event, FileStatus, Member, Session, User, Version
 from domain.downloads import (
     Disposition,
     Download,
@@ -51,12 +51,12 @@ class World:
         async with self.db.reading() as rows:
             return await open_all(rows, wanted)
 
-    async def open(self, user_id: UUID, version_id: UUID | None = None) -> Download | None:
-        want = Wanted(user_id, self.file_id, version_id)
+    async def open(self, person: Person, version_id: UUID | None = None) -> Download | None:
+        want = Wanted(person.id, self.file_id, version_id, person.session_id)
         return (await self.find(want)).get(want)
 
-    async def opened(self, user_id: UUID, version_id: UUID | None = None) -> Download:
-        download = await self.open(user_id, version_id)
+    async def opened(self, person: Person, version_id: UUID | None = None) -> Download:
+        download = await self.open(person, version_id)
         assert download is not None
         return download
 
@@ -90,7 +90,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 async def test_an_owner_opens_the_current_content(world: World) -> None:
-    assert await world.opened(world.owner.id) == Download(
+    assert await world.opened(world.owner) == Download(
         user_id=world.owner.id,
         file_id=world.file_id,
         version_id=world.version_id,
@@ -109,49 +109,59 @@ async def test_an_owner_opens_the_current_content(world: World) -> None:
 async def test_members_of_every_role_may_read(world: World) -> None:
     await add_member(world.db, world.owner.workspace_id, world.stranger.id)
 
-    assert (await world.opened(world.stranger.id)).user_id == world.stranger.id
+    assert (await world.opened(world.stranger)).user_id == world.stranger.id
 
 
 async def test_a_version_that_is_not_current_is_opened_by_its_id(world: World) -> None:
     other = await add_version(world.db, world.file_id, 2, Bytes(b"hello again", "k2"))
 
-    opened = await world.opened(world.owner.id, other)
+    opened = await world.opened(world.owner, other)
 
     assert (opened.blob_key, opened.size, opened.number, opened.is_pinned) == ("k2", 11, 2, True)
-    assert (await world.opened(world.owner.id)).blob_key == "k1"
+    assert (await world.opened(world.owner)).blob_key == "k1"
 
 
 async def test_what_is_foreign_is_as_absent_as_what_is_not_there(world: World) -> None:
-    assert await world.open(world.stranger.id) is None
-    assert await replace(world, file_id=uuid7()).open(world.owner.id) is None
-    assert await world.open(uuid7()) is None
+    assert await world.open(world.stranger) is None
+    assert await replace(world, file_id=uuid7()).open(world.owner) is None
+    assert await world.open(replace(world.owner, id=uuid7())) is None
 
 
 async def test_a_version_of_another_file_is_not_found(world: World) -> None:
     _, other = await add_file(world.db, world.owner, Bytes(b"other", "k2"))
 
-    assert await world.open(world.owner.id, other) is None
+    assert await world.open(world.owner, other) is None
 
 
 async def test_many_want_many_and_each_gets_only_what_is_theirs(world: World) -> None:
     foreign_id, foreign_version = await add_file(world.db, world.stranger, Bytes(b"theirs", "k2"))
-    mine, theirs = Wanted(world.owner.id, world.file_id, None), Wanted(world.stranger.id, foreign_id, None)
+    owner, stranger = world.owner, world.stranger
+    mine = Wanted(owner.id, world.file_id, None, owner.session_id)
+    theirs = Wanted(stranger.id, foreign_id, None, stranger.session_id)
     mine_named, theirs_named = mine._replace(version_id=world.version_id), theirs._replace(version_id=foreign_version)
+    lent_mine, lent_theirs = (want._replace(session_id=None) for want in (mine_named, theirs_named))
     crossed = [
-        Wanted(world.owner.id, foreign_id, None),
-        Wanted(world.stranger.id, world.file_id, None),
-        Wanted(world.owner.id, foreign_id, foreign_version),
-        Wanted(world.owner.id, world.file_id, foreign_version),
-        Wanted(world.stranger.id, foreign_id, world.version_id),
+        mine._replace(file_id=foreign_id),
+        theirs._replace(file_id=world.file_id),
+        mine_named._replace(file_id=foreign_id, version_id=foreign_version),
+        mine_named._replace(version_id=foreign_version),
+        theirs_named._replace(version_id=world.version_id),
+        mine._replace(user_id=stranger.id),
+        mine._replace(session_id=stranger.session_id),
+        mine._replace(session_id=None),
+        lent_mine._replace(user_id=stranger.id),
+        lent_theirs._replace(version_id=world.version_id),
     ]
 
-    opened = await world.find(mine, theirs, mine_named, theirs_named, *crossed)
+    opened = await world.find(mine, theirs, mine_named, theirs_named, lent_mine, lent_theirs, *crossed)
 
     assert {want: download.blob_key for want, download in opened.items() if want not in crossed} == {
         mine: "k1",
         mine_named: "k1",
         theirs: "k2",
         theirs_named: "k2",
+        lent_mine: "k1",
+        lent_theirs: "k2",
     }
     assert not set(crossed) & set(opened)
     assert all((want.user_id, want.file_id) == (found.user_id, found.file_id) for want, found in opened.items())
@@ -160,8 +170,9 @@ async def test_many_want_many_and_each_gets_only_what_is_theirs(world: World) ->
 
 async def test_many_files_are_opened_together(world: World) -> None:
     files = [await add_file(world.db, world.owner, Bytes(b"x" * number, f"many{number}")) for number in range(10)]
-    wanted = [Wanted(world.owner.id, file_id, None) for file_id, _ in files]
-    named = [Wanted(world.owner.id, file_id, version_id) for file_id, version_id in files]
+    owner = world.owner
+    wanted = [Wanted(owner.id, file_id, None, owner.session_id) for file_id, _ in files]
+    named = [Wanted(owner.id, file_id, version_id, owner.session_id) for file_id, version_id in files]
 
     opened = await world.find(*wanted, *named)
 
@@ -174,22 +185,32 @@ async def test_many_files_are_opened_together(world: World) -> None:
 async def test_only_ready_files_are_opened(world: World, status: FileStatus) -> None:
     file_id, _ = await add_file(world.db, world.owner, Bytes(b"bad", "k2", status=status))
 
-    assert await replace(world, file_id=file_id).open(world.owner.id) is None
+    assert await replace(world, file_id=file_id).open(world.owner) is None
 
 
 async def test_bytes_that_are_being_removed_are_not_found(world: World) -> None:
     async with world.db.transaction() as tx:
         await tx.execute(update(Blob).values(deleted_at=NOW))
 
-    assert await world.open(world.owner.id) is None
+    assert await world.open(world.owner) is None
 
 
 async def test_a_disabled_user_opens_nothing(world: World) -> None:
     async with world.db.transaction() as tx:
         await tx.execute(update(User).where(col(User.id) == world.owner.id).values(disabled_at=NOW))
 
-    assert await world.open(world.owner.id) is None
+    assert await world.open(world.owner) is None
     assert await world.follow(world.link()) is None
+
+
+async def test_a_session_that_was_ended_opens_nothing_and_a_link_that_it_signed_still_does(world: World) -> None:
+    link = world.link()
+    async with world.db.transaction() as tx:
+        await tx.execute(update(Session).where(col(Session.id) == world.owner.session_id).values(revoked_at=NOW))
+
+    assert await world.open(world.owner) is None
+    assert await world.open(world.owner, world.version_id) is None
+    assert await world.follow(link) is not None
 
 
 async def test_a_link_opens_its_version_for_its_signer(world: World) -> None:
@@ -280,7 +301,7 @@ async def events(world: World) -> Sequence[Row[Any]]:
 
 
 async def test_downloads_become_events_with_the_bytes_really_sent(world: World) -> None:
-    download = await world.opened(world.owner.id)
+    download = await world.opened(world.owner)
     ids = [uuid7(), uuid7()]
     async with world.db.transaction() as tx:
         await record_downloads(tx, [record(download, ids[0], 5), record(download, ids[1], 3)])
@@ -294,7 +315,7 @@ async def test_downloads_become_events_with_the_bytes_really_sent(world: World) 
 
 
 async def test_what_may_have_been_written_is_written_once_and_grows(world: World) -> None:
-    download = await world.opened(world.owner.id)
+    download = await world.opened(world.owner)
     ids = [uuid7() for _ in range(4)]
     async with world.db.transaction() as tx:
         await record_downloads(tx, [record(download, event_id, 1) for event_id in ids[:3]])
@@ -318,5 +339,5 @@ async def test_a_second_content_keeps_its_own_time(world: World) -> None:
     async with world.db.transaction() as tx:
         await tx.execute(update(Version).where(col(Version.id) == world.version_id).values(number=3))
 
-    assert (await world.opened(world.owner.id, other)).modified_at == later
-    assert (await world.opened(world.owner.id)).number == 3
+    assert (await world.opened(world.owner, other)).modified_at == later
+    assert (await world.opened(world.owner)).number == 3

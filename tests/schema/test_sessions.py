@@ -1,5 +1,7 @@
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
@@ -7,10 +9,11 @@ from passlib.hash import bcrypt
 from sqlalchemy import select, update
 from sqlmodel import col
 
+from api.app import parts_of
 from api.settings import Settings
 from db.engine import Database
 from db.models import Event, User
-from tests.asking import PASSWORD, ask, log_in, personal_workspace, post, sign_up
+from tests.asking import PASSWORD, Account, ask, log_in, personal_workspace, post, sign_up
 
 SIGNUP = """
 mutation ($input: SignupInput!) {
@@ -211,3 +214,135 @@ async def test_an_administrator_sees_the_account_of_others_but_reads_no_workspac
     }
     assert seen["nodes"] == [None]
     assert (await ask(client, query, stranger, user=account.id, workspace=workspace))["node"] is None
+
+
+REFRESH = """
+mutation ($token: String!) { refreshSession(input: { refreshToken: $token }) {
+  user { id account { sessions { nodes { current } } } } accessToken refreshToken tokenType expiresAt
+  problems { __typename code message path }
+} }
+"""
+LOGOUT = "mutation ($input: LogoutInput) { logout(input: $input) { problems { code } } }"
+REVOKE = "mutation ($id: ID!) { revokeSession(input: { id: $id }) { session { id } problems { __typename code } } }"
+REVOKE_OTHERS = "mutation { revokeSessions { count problems { code } } }"
+OWN_SESSIONS = "{ viewer { account { sessions { nodes { id current } } } } }"
+
+
+async def refresh(client: AsyncClient, token: str, asker: Account | None = None) -> Any:
+    return (await ask(client, REFRESH, asker, token=token))["refreshSession"]
+
+
+async def is_let_in(client: AsyncClient, account: Account) -> bool:
+    answer = await post(client, "{ viewer { id } }", account)
+    assert answer.status_code in {200, 401}
+    return answer.status_code == 200
+
+
+async def signed_in_again(client: AsyncClient) -> Account:
+    payload = await log_in(client)
+    return Account(payload["user"]["id"], "ada", payload["accessToken"], payload["refreshToken"])
+
+
+async def test_a_session_is_refreshed_with_the_token_that_signing_in_gave(client: AsyncClient) -> None:
+    account = await sign_up(client)
+    payload = await refresh(client, account.refresh_token)
+
+    assert payload["problems"] == []
+    assert payload["user"] == {"id": account.id, "account": {"sessions": {"nodes": [{"current": True}]}}}
+    assert payload["tokenType"] == "Bearer"
+    assert await is_let_in(client, replace(account, token=payload["accessToken"]))
+    assert (await refresh(client, payload["refreshToken"]))["problems"] == []
+
+
+async def test_a_used_refresh_token_signs_everybody_out_of_the_session(client: AsyncClient) -> None:
+    account = await sign_up(client)
+    other = await signed_in_again(client)
+    payload = await refresh(client, account.refresh_token)
+    again = await refresh(client, account.refresh_token)
+
+    assert again["accessToken"] is again["refreshToken"] is again["user"] is None
+    assert again["problems"] == [
+        {
+            "__typename": "RefreshTokenInvalid",
+            "code": "REFRESH_TOKEN_INVALID",
+            "message": "The refresh token is not valid, or no longer valid. Sign in again.",
+            "path": None,
+        }
+    ]
+    assert not await is_let_in(client, account)
+    assert not await is_let_in(client, replace(account, token=payload["accessToken"]))
+    assert (await refresh(client, payload["refreshToken"]))["problems"] == again["problems"]
+    assert await is_let_in(client, other)
+
+
+async def test_of_fifty_refreshes_at_once_one_wins(client: AsyncClient) -> None:
+    account = await sign_up(client)
+    payloads = await asyncio.gather(*(refresh(client, account.refresh_token) for _ in range(50)))
+
+    assert len([payload for payload in payloads if payload["accessToken"]]) == 1
+    codes = {problem["code"] for payload in payloads for problem in payload["problems"]}
+    assert codes == {"REFRESH_TOKEN_INVALID"}
+
+
+async def test_a_client_whose_access_token_has_expired_refreshes_and_logs_out(
+    client: AsyncClient, settings: Settings
+) -> None:
+    account = await sign_up(client)
+    ports = parts_of(settings).ports
+    now = ports.clock.now()
+    token = ports.tokens.issue(ports.tokens.verify(account.token, now), now - timedelta(days=1), now).text
+    expired = replace(account, token=token)
+    payload = await refresh(client, account.refresh_token, expired)
+    assert payload["problems"] == []
+    # Without the refresh token nobody could say which session is meant: the client is told to refresh, or to send it.
+    answer = (await post(client, LOGOUT, expired)).json()
+    assert answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    given = {"refreshToken": payload["refreshToken"]}
+    for _ in range(2):
+        assert (await ask(client, LOGOUT, expired, input=given))["logout"] == {"problems": []}
+    assert not await is_let_in(client, replace(account, token=payload["accessToken"]))
+
+
+async def test_logging_out_ends_this_session_and_its_token_keeps_nobody_from_signing_in(client: AsyncClient) -> None:
+    account = await sign_up(client)
+    other = await signed_in_again(client)
+    assert (await ask(client, LOGOUT, account))["logout"] == {"problems": []}
+
+    assert not await is_let_in(client, account)
+    assert await is_let_in(client, other)
+    assert (await refresh(client, account.refresh_token))["problems"][0]["code"] == "REFRESH_TOKEN_INVALID"
+    answer = await post(client, LOGIN, account, input={"username": "ada", "password": PASSWORD})
+    assert answer.json()["data"]["login"]["accessToken"]
+
+
+async def test_one_session_ends_another_and_not_a_strangers(client: AsyncClient) -> None:
+    account = await sign_up(client)
+    other = await signed_in_again(client)
+    eve = await sign_up(client, "eve")
+    [hers] = (await ask(client, OWN_SESSIONS, eve))["viewer"]["account"]["sessions"]["nodes"]
+    mine = (await ask(client, OWN_SESSIONS, account))["viewer"]["account"]["sessions"]["nodes"]
+    [target] = [session["id"] for session in mine if not session["current"]]
+
+    for wrong in (hers["id"], "sess_" + "0" * 32, account.id, "", "\0", "x" * 10_000):
+        payload = (await ask(client, REVOKE, account, id=wrong))["revokeSession"]
+        assert payload == {"session": None, "problems": [{"__typename": "NotFound", "code": "NOT_FOUND"}]}
+    payload = (await ask(client, REVOKE, account, id=target))["revokeSession"]
+    assert payload == {"session": {"id": target}, "problems": []}
+    assert not await is_let_in(client, other)
+    assert await is_let_in(client, account)
+    assert await is_let_in(client, eve)
+
+
+async def test_all_other_sessions_are_ended(client: AsyncClient) -> None:
+    account = await sign_up(client)
+    others = [await signed_in_again(client) for _ in range(2)]
+
+    assert (await ask(client, REVOKE_OTHERS, account))["revokeSessions"] == {"count": 2, "problems": []}
+    assert [await is_let_in(client, each) for each in (account, *others)] == [True, False, False]
+
+
+async def test_nobody_has_no_sessions_to_end(client: AsyncClient) -> None:
+    for document in (LOGOUT, REVOKE_OTHERS, REVOKE):
+        variables: dict[str, Any] = {"id": "sess_" + "0" * 32} if document == REVOKE else {}
+        answer = (await post(client, document, None, **variables)).json()
+        assert answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
