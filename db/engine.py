@@ -18,6 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from asyncpg.exceptions import UniqueViolationError
 from sqlalchemy import Connection, Executable, Insert, Row, Select, event, insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import DisconnectionError, IntegrityError
@@ -41,6 +42,12 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 SharedRead: TypeAlias = Callable[["Rows", Collection[Question]], Awaitable[Mapping[Question, Answer]]]
 SharedWrite: TypeAlias = Callable[["Transaction", Sequence[Item]], Awaitable[Sequence[Outcome]]]
+
+# The standard has no way to say it, so each dialect has its own insert that takes what is there already for an answer.
+_INSERTS: dict[str, Callable[..., sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
 
 
 class Duplicate(Exception):  # noqa: N818 - a fact, named as such
@@ -88,11 +95,22 @@ class _Failed:
 class Transaction(Rows):
     """A connection that also writes; what it wrote is committed when its block ends, or not at all."""
 
-    __slots__ = ()
+    __slots__ = ("_topics",)
+
+    def __init__(self, connection: AsyncConnection, topics: set[str]) -> None:
+        super().__init__(connection)
+        self._topics = topics
+
+    def announce(self, topic: str) -> None:
+        """Have those who listen to a topic in this process told, once this is committed."""
+        self._topics.add(topic)
 
     async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> int:
-        """Run an update or delete and give the number of rows it touched."""
-        return (await self._connection.execute(statement, parameters)).rowcount
+        """Run an update or delete and give the number of rows it touched. Raises Duplicate."""
+        try:
+            return (await self._connection.execute(statement, parameters)).rowcount
+        except IntegrityError as error:
+            raise _duplicate(error) from error
 
     async def add(self, *models: SQLModel) -> None:
         """Insert rows, in order. Raises Duplicate."""
@@ -105,6 +123,11 @@ class Transaction(Rows):
             await self._connection.execute(_insert(table), values)
         except IntegrityError as error:
             raise _duplicate(error) from error
+
+    async def add_unless_there(self, model: SQLModel) -> bool:
+        """Insert a row unless one with the same unique values is there or is being committed. Whether it was."""
+        statement = _INSERTS[self._connection.dialect.name](type(model)).on_conflict_do_nothing()
+        return await self.execute(statement, model.model_dump()) == 1
 
 
 class Database:
@@ -134,6 +157,7 @@ class Database:
         self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         self._asked: dict[SharedRead[Any, Any], Batches[Any, Any]] = {}
         self._shared: dict[SharedWrite[Any, Any], Batches[Any, Any]] = {}
+        self._listeners: dict[str, list[Callable[[], None]]] = {}
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Rows]:
@@ -144,8 +168,16 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction: committed when the block ends, rolled back when it raises."""
+        topics: set[str] = set()
         async with self._writer.begin() as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, topics)
+        for topic in topics:
+            for listener in self._listeners.get(topic, ()):
+                listener()
+
+    def listen(self, topic: str, listener: Callable[[], None]) -> None:
+        """Call this after each commit of a transaction, in this process, that announced the topic."""
+        self._listeners.setdefault(topic, []).append(listener)
 
     async def ask(self, load: SharedRead[Question, Answer], question: Question) -> Answer | None:
         """What `load` finds for a question, in one statement with all that wait for the same at that moment.

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, MetaData, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, MetaData, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Column, Field, SQLModel, String
 from uuid_utils.compat import uuid7
@@ -24,6 +24,7 @@ NAMING = {
 # Folded text is ordered by code point everywhere; PostgreSQL would otherwise follow the locale of the machine.
 FOLDED = String().with_variant(String(collation="C"), "postgresql")
 JSON_COLUMN = JSON().with_variant(JSONB(), "postgresql")
+UNFINISHED = "dedup_key IS NOT NULL AND state <> 'DEAD'"
 
 
 class UserRole(StrEnum):
@@ -47,6 +48,14 @@ class FileStatus(StrEnum):
     READY = "READY"
     QUARANTINED = "QUARANTINED"
     REJECTED = "REJECTED"
+
+
+class JobState(StrEnum):
+    """Where a job stands. One that is done has no row any more."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    DEAD = "DEAD"
 
 
 def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
@@ -230,3 +239,40 @@ class Event(Record, table=True):
     address: str | None = None
     request_id: str | None = None
     created_at: datetime
+
+
+class Job(Record, table=True):
+    """Work that is to be done after the change it came with.
+
+    `attempts` counts those that have begun. Of the unfinished jobs of a kind one at most has a `dedup_key`, where that
+    is set. `payload` is null once it is no longer anybody's business: in a dead job whose payload was secret.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        _one_of("state", JobState),
+        CheckConstraint("attempts >= 0", name="attempts"),
+        Index(
+            "uq_jobs_kind_dedup_key",
+            "kind",
+            "dedup_key",
+            unique=True,
+            sqlite_where=text(UNFINISHED),
+            postgresql_where=text(UNFINISHED),
+        ),
+        Index(None, "state", "run_at", "id"),
+        Index(None, "state", "lease_until", "id"),
+    )
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    kind: str
+    payload: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON_COLUMN))
+    dedup_key: str | None = None
+    state: JobState = Field(default=JobState.WAITING, sa_type=String)
+    attempts: int = 0
+    run_at: datetime
+    lease_until: datetime | None = None
+    leased_by: str | None = None
+    last_error: str | None = None
+    created_at: datetime
+    updated_at: datetime

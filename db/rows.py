@@ -1,7 +1,7 @@
 """The plain rows that selects give: immutable, typed, and cheap to make by the thousand."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 
@@ -85,3 +85,25 @@ class VersionRow(NamedTuple):
     digest: str
     created_by_id: UUID | None
     created_at: datetime
+
+
+class JobRow(NamedTuple):
+    """A job as its handler is given it. `attempts` counts this one too."""
+
+    id: UUID
+    kind: str
+    payload: dict[str, Any] | None
+    attempts: int
+    leased_by: str | None
+
+
+class DeadJobRow(NamedTuple):
+    """A job that has been given up, without its payload."""
+
+    id: UUID
+    kind: str
+    attempts: int
+    last_error: str | None
+    created_at: datetime
+    updated_at: datetime
+    can_be_retried: bool

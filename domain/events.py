@@ -25,6 +25,7 @@ class EventKind(StrEnum):
     FILE_DOWNLOADED = "file.downloaded"
     FILE_RENAMED = "file.renamed"
     FILE_PURGED = "file.purged"
+    JOB_DIED = "job.died"
 
 
 @dataclass(frozen=True, slots=True)

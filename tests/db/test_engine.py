@@ -197,3 +197,37 @@ async def test_other_constraints_than_unique_ones_are_no_duplicates(database_url
 async def add(database: Database, row: SQLModel) -> None:
     async with database.transaction() as tx:
         await tx.add(row)
+
+
+async def test_who_listens_is_told_after_the_commit_and_only_then(database_url: str) -> None:
+    database = Database(database_url)
+    told: list[str] = []
+    database.listen("news", lambda: told.append("first"))
+    database.listen("news", lambda: told.append("second"))
+    async with database.transaction() as tx:
+        tx.announce("news")
+        tx.announce("news")
+        tx.announce("what nobody listens to")
+        assert told == []
+    assert told == ["first", "second"]
+    with pytest.raises(ZeroDivisionError):
+        await announce_and_fail(database)
+    assert told == ["first", "second"]
+    await database.close()
+
+
+async def announce_and_fail(database: Database) -> None:
+    async with database.transaction() as tx:
+        tx.announce("news")
+        raise ZeroDivisionError
+
+
+async def test_a_row_is_added_unless_it_is_there(database_url: str) -> None:
+    database = Database(database_url)
+    own = workspace("one")
+    async with database.transaction() as tx:
+        assert await tx.add_unless_there(own)
+        assert not await tx.add_unless_there(own)
+        assert await tx.add_unless_there(workspace("two"))
+    assert await names(database) == ["one", "two"]
+    await database.close()

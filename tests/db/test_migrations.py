@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from db import migrations
 from db.engine import ALEMBIC_INI, Database, NotMigrated, migrate
-from db.models import Blob, Event, File, Member, RefreshToken, Session, User, Version, Workspace, WorkspaceRole
+from db.models import Blob, Event, File, Job, Member, RefreshToken, Session, User, Version, Workspace, WorkspaceRole
 
 NOW = datetime.now(UTC)
 
@@ -51,6 +51,7 @@ def rows_of_every_table() -> list[SQLModel]:
         file,
         Version(id=file.version_id, file_id=file.id, number=1, blob_key=blob.key, **content),
         Event(kind="user.created", actor_id=user.id, data={"a": [1]}, created_at=NOW),
+        Job(kind="mail.send", payload={"a": [1]}, run_at=NOW, created_at=NOW, updated_at=NOW),
     ]
 
 
