@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from api.graphiql import FILES_PATH, GraphiqlFiles, graphiql_response
 from api.graphql import GraphQLEndpoint
 from api.health import Health, Part, health_routes
 from api.logs import get_logger
+from api.mail import mailer_of, warn_if_off
 from api.parting import Parting
 from api.ports import SystemClock, SystemRandomness, ThreadedHasher
 from api.problems import problem
@@ -33,11 +35,14 @@ from api.requests import Requests
 from api.secrets import ACCESS_TOKENS, SIGNED_URLS, derive_key, secret_of
 from api.settings import Settings
 from api.transfers import Transfers
+from api.worker import Worker
 from db.engine import Database
 from db.redis import RedisLink
 from domain import sessions
 from domain.blobs import sweep
 from domain.events import RequestFacts
+from domain.jobs import JobKind, JobKinds
+from domain.mails import MAIL_JOB, send_mail
 from domain.policy import SessionPolicy, UploadPolicy
 from domain.ports import Ports
 from domain.signatures import Signer
@@ -55,6 +60,9 @@ WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
 CORS_EXPOSED = ["X-Request-ID", "Retry-After", "ETag", "Content-Disposition", "Content-Range"]
 CORS_SECONDS = 600
 SWEEP_END_SECONDS = 5
+WORKER_END_SECONDS = 5
+MAIL_ATTEMPTS = 15
+MAIL_SECONDS = 300
 _log = get_logger(__name__)
 
 
@@ -98,6 +106,7 @@ def parts_of(settings: Settings) -> Parts:
         clock=clock,
         randomness=SystemRandomness(),
         hasher=hasher,
+        mailer=mailer_of(settings, clock),
         tokens=TokenIssuer(
             derive_key(secret, ACCESS_TOKENS), settings.public_url, timedelta(seconds=settings.access_token_seconds)
         ),
@@ -116,6 +125,18 @@ def parts_of(settings: Settings) -> Parts:
     )
     redis = RedisLink(settings.redis_url) if settings.redis_url else None
     return Parts(db, store, redis, hasher, ports, DownloadRecorder.into(db, clock))
+
+
+def worker_of(parts: Parts) -> Worker:
+    """Whoever does the jobs of this service; `run` has to be called."""
+    send = JobKind(
+        MAIL_JOB,
+        partial(send_mail, parts.ports),
+        maximum_attempts=MAIL_ATTEMPTS,  # over some six hours: what the mail says is not good for much longer
+        timeout_seconds=MAIL_SECONDS,
+        is_secret=True,
+    )
+    return Worker(parts.db, parts.ports.clock, JobKinds((send,)))
 
 
 def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
@@ -212,6 +233,12 @@ def _lifespan(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstrac
             sweeping = asyncio.create_task(_sweep_until(stopping, parts, settings.lease_seconds))
             closing.push_async_callback(_end, sweeping)
             closing.callback(stopping.set)
+            warn_if_off(settings)
+            if settings.worker:
+                worker = worker_of(parts)
+                working = asyncio.create_task(worker.run(WORKER_END_SECONDS))
+                closing.push_async_callback(asyncio.wait, {working})
+                closing.callback(worker.stop)
             yield
 
     return lifespan

@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, make an administrator, show the settings.
+"""The command line: serve, work, migrate, make an administrator, look after jobs, show the settings.
 
 An operator's mistake ends in one sentence on standard error: exit status 2 for wrong settings and arguments, 1 for
 what the machine or the database refuses.
@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Annotated, Literal, NoReturn
+from uuid import UUID
 
 import typer
 
 from api.accounts import create_administrator
 from api.app import create_app
+from api.jobs import dead_jobs, retry_job, work
 from api.logs import choose_format, configure_logs, get_logger
 from api.malloc import keep_memory
 from api.server import bind, run
@@ -34,6 +36,8 @@ commands = typer.Typer(
 )
 admin = typer.Typer(help="Administrators.", no_args_is_help=True)
 commands.add_typer(admin, name="admin")
+dead = typer.Typer(help="Jobs that have been given up.", invoke_without_command=True)
+commands.add_typer(dead, name="jobs")
 _log = get_logger(__name__)
 
 
@@ -75,6 +79,16 @@ def _listen(settings: Settings, sockets: list[socket.socket], style: Literal["co
     _log.info("stopped")
 
 
+@commands.command("work")
+def do_jobs() -> None:
+    """Do jobs, such as sending mail, until SIGINT or SIGTERM. `serve` does too, unless CAIRN_WORKER says no."""
+    settings = _read().settings
+    configure_logs(settings.log_level, choose_format(settings.log_format, sys.stdout), sys.stdout)
+    with _sentences(), _database_sentences():
+        asyncio.run(work(settings, lambda: _log.info("working")))
+    _log.info("stopped")
+
+
 @commands.command("migrate")
 def migrate_database() -> None:
     """Bring the database to the newest migration."""
@@ -109,6 +123,28 @@ def create_admin(
     with _sentences(), _database_sentences():
         asyncio.run(create_administrator(settings, username, email, password))
     typer.echo(f"{username} is an administrator.")
+
+
+@dead.callback()
+def list_dead_jobs(context: typer.Context) -> None:
+    """List jobs that have been given up, the latest first: id, kind, attempts, when, and why."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = _configured()
+    with _sentences(), _database_sentences():
+        found = asyncio.run(dead_jobs(settings))
+    for job in found:
+        error = job.last_error if job.can_be_retried else f"{job.last_error} (cannot be retried)"
+        typer.echo(f"{job.id}  {job.kind}  {job.attempts}  {job.updated_at:%Y-%m-%d %H:%M:%S}Z  {error}")
+
+
+@dead.command("retry")
+def retry(job_id: Annotated[UUID, typer.Argument(metavar="ID")]) -> None:
+    """Have a job that was given up done after all."""
+    settings = _configured()
+    with _sentences(), _database_sentences():
+        asyncio.run(retry_job(settings, job_id))
+    typer.echo("The job waits for a worker.")
 
 
 def _read() -> Reading:

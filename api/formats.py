@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from urllib.parse import urlsplit
+from typing import Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 Network = IPv4Network | IPv6Network
 UNITS = {"": 1, "b": 1} | {
@@ -12,6 +13,7 @@ UNITS = {"": 1, "b": 1} | {
     for suffix, factor in (("b", 1000), ("ib", 1024))
 }
 _SIZE = re.compile(r"(\d{1,15})\s*([a-z]{0,3})", re.ASCII | re.IGNORECASE)
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _ASYNC_SCHEMES = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
@@ -19,6 +21,23 @@ _ASYNC_SCHEMES = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
 }
+
+
+class SmtpServer(NamedTuple):
+    """Where mail is handed over. `security`: TLS from the start, STARTTLS before anything is said, or none."""
+
+    host: str
+    port: int
+    security: Literal["tls", "starttls", "none"]
+    username: str | None
+    password: str | None
+
+
+class MailSender(NamedTuple):
+    """Who mails are from; the name may be empty."""
+
+    name: str
+    address: str
 
 
 def size_in_bytes(value: object) -> object:
@@ -94,3 +113,40 @@ def public_url(value: str) -> str:
         raise ValueError("should have no credentials, query or fragment")
     _ = parts.port  # urlsplit checks a port only when it is asked for
     return value.rstrip("/")
+
+
+def smtp_server(value: str) -> SmtpServer:
+    """A mail server from its URL: `smtp://user:password@host:587`, or `smtps://…` for TLS from the start.
+
+    STARTTLS is required under `smtp:`, unless `?starttls=never` says that there is none.
+    """
+    parts = urlsplit(value)
+    never = parts.query == "starttls=never" and parts.scheme == "smtp"
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or not value.isprintable():
+        raise ValueError("should be a URL such as smtp://user:password@mail.example.org:587")
+    if parts.path.strip("/") or parts.fragment or (parts.query and not never):
+        raise ValueError("should have no path, and no query but ?starttls=never with smtp://")
+    if (parts.username is None) != (parts.password is None):
+        raise ValueError("should have both a user and a password, or neither")
+    is_tls = parts.scheme == "smtps"
+    return SmtpServer(
+        host=parts.hostname,
+        port=parts.port or (465 if is_tls else 587),
+        security="tls" if is_tls else "none" if never else "starttls",
+        username=None if parts.username is None else unquote(parts.username),
+        password=None if parts.password is None else unquote(parts.password),
+    )
+
+
+def mail_sender(value: str) -> MailSender:
+    """Who mails are from: an address, perhaps with a name before it, as in `Cairn <files@example.org>`."""
+    name, bracket, rest = value.rpartition("<")
+    address = rest.removesuffix(">")
+    if (
+        not value.isprintable()
+        or "=?" in value
+        or not _ADDRESS.fullmatch(address)
+        or value.endswith(">") != bool(bracket)
+    ):
+        raise ValueError("should be an address such as files@example.org, or Cairn <files@example.org>")
+    return MailSender(name.strip().strip('"'), address)

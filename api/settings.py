@@ -10,7 +10,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from api.formats import database_url, extensions, networks, origins, public_url, redis_url, size_in_bytes
+from api.formats import (
+    database_url,
+    extensions,
+    mail_sender,
+    networks,
+    origins,
+    public_url,
+    redis_url,
+    size_in_bytes,
+    smtp_server,
+)
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 DAY = 24 * 60 * 60
@@ -88,6 +98,18 @@ class Settings(BaseSettings):
         (), description="Origins of web pages that may call the API from a browser, separated by commas; `*` for any."
     )
 
+    smtp_url: str | None = Field(
+        None,
+        repr=False,
+        description="The server that takes mail: `smtp://user:password@host:587` with STARTTLS (none with "
+        "`?starttls=never`), or `smtps://…`. Without one, mail is logged in development, and dropped in production.",
+    )
+    mail_from: str = Field("", description="Who mails are from: `files@example.org`, or `Cairn <files@example.org>`.")
+    smtp_timeout_seconds: Seconds = Field(30, description="How long the mail server may take to answer.")
+    worker: bool = Field(
+        default=True, description="Whether `serve` also does jobs, such as sending mail; `work` does nothing else."
+    )
+
     access_token_seconds: Count = Field(900, description="How long an access token is good for.")
     refresh_token_seconds: Count = Field(
         30 * DAY, description="How long a session lasts that is not refreshed; each refresh begins it anew."
@@ -163,6 +185,22 @@ class Settings(BaseSettings):
     @classmethod
     def _redis(cls, value: str | None) -> str | None:
         return None if value is None else redis_url(value)
+
+    @field_validator("smtp_url", mode="after")
+    @classmethod
+    def _smtp(cls, value: str | None) -> str | None:
+        if value is not None:
+            smtp_server(value)
+        return value
+
+    @field_validator("mail_from", mode="after")
+    @classmethod
+    def _sender(cls, value: str, info: ValidationInfo) -> str:
+        if value:
+            mail_sender(value)
+        elif info.data.get("smtp_url"):
+            raise ValueError("is needed with CAIRN_SMTP_URL: the address that mails are from")
+        return value
 
     @field_validator("secret_key", mode="after")
     @classmethod

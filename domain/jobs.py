@@ -4,6 +4,7 @@ Who runs them, and how many at a time, is the worker's business. A handler runs 
 after its work and before its end is written, and then runs again: what it does twice must do no harm.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ LONGEST_DELAY_SECONDS = 3600.0
 JITTER = 0.25
 ERROR_CHARACTERS = 300
 MAXIMUM_LISTED = 1000
+
+_log = logging.getLogger(__name__)
 
 
 class JobFault(Exception):  # noqa: N818 - the word for what goes wrong with a job
@@ -120,6 +123,7 @@ async def claim(tx: Transaction, kinds: JobKinds, lease: Lease, limit: int) -> l
     found = await jobs.lock_due(tx, kinds.names, lease.now, limit)
     worn = [job for job, state in found if state is JobState.RUNNING and _is_last_attempt(kinds, job)]
     for job in worn:
+        _log.error("job %s of kind %s is dead: its workers gave no sign of life", job.id.hex, job.kind)
         await _bury(tx, kinds, job, "its worker gave no sign of life", lease.now)
     taken = [job._replace(attempts=job.attempts + 1, leased_by=lease.worker) for job, _ in found if job not in worn]
     if taken:

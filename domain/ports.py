@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.mail_messages import MailMessage
 from domain.passwords import Verification
 from domain.policy import SessionPolicy, UploadPolicy
 from domain.signatures import Signer
@@ -38,6 +39,17 @@ class Randomness(Protocol):
         ...
 
 
+class Mailer(Protocol):
+    """Mail on its way out."""
+
+    async def send(self, message: MailMessage) -> None:
+        """Hand a mail over to whoever delivers it. Raises MailDelayed and MailRefused.
+
+        The same mail may be sent again, since nobody knows whether one that was cut off arrived.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the rules need from outside."""
@@ -45,6 +57,7 @@ class Ports:
     clock: Clock
     randomness: Randomness
     hasher: Hasher
+    mailer: Mailer
     tokens: TokenIssuer
     signer: Signer
     policy: UploadPolicy

@@ -34,12 +34,13 @@ class MovableClock:
 
 
 def make_ports(clock: MovableClock) -> Ports:
-    """Ports without a hasher."""
+    """Ports without a hasher and a mailer."""
     absent = cast("Any", None)
     return Ports(
         clock=clock,
         randomness=SystemRandomness(),
         hasher=absent,
+        mailer=absent,
         tokens=TokenIssuer(b"t" * 32, "https://files.example", timedelta(hours=1)),
         signer=Signer(b"s" * 32),
         policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),

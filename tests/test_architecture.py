@@ -30,6 +30,7 @@ NAMELESS = {
 # Where a dependency may be imported: one file, so that it can be replaced, or a layer for what the layer is made of.
 DOORWAYS = {
     "aiofiles": ["storage/disk.py"],
+    "aiosmtplib": ["api/mail.py"],
     "alembic": ["db/engine.py", "db/migrations/*"],
     "asyncpg": ["db/engine.py"],
     "cryptography": ["api/secrets.py"],

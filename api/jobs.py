@@ -1,0 +1,47 @@
+"""Jobs from the command line: doing them in a process of its own, listing the dead ones, and putting one back."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from api.app import Parts, parts_of, worker_of
+from api.mail import warn_if_off
+from api.settings import Settings
+from db.rows import DeadJobRow
+from domain import jobs
+
+
+async def work(settings: Settings, on_ready: Callable[[], None]) -> None:
+    """Do jobs until SIGINT or SIGTERM, and give back what has not ended in time. Raises NotMigrated."""
+    async with _parts(settings) as parts:
+        warn_if_off(settings)
+        worker = worker_of(parts)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+        on_ready()
+        await worker.run(settings.shutdown_seconds)
+
+
+async def dead_jobs(settings: Settings) -> list[DeadJobRow]:
+    """Jobs that have been given up, the latest first. Raises NotMigrated."""
+    async with _parts(settings) as parts, parts.db.reading() as rows:
+        return await jobs.dead(rows)
+
+
+async def retry_job(settings: Settings, job_id: UUID) -> None:
+    """Have a dead job done after all. Raises NotFound, Forbidden and NotMigrated."""
+    async with _parts(settings) as parts, parts.db.transaction() as tx:
+        await jobs.retry(tx, job_id, parts.ports.clock.now())
+
+
+@asynccontextmanager
+async def _parts(settings: Settings) -> AsyncIterator[Parts]:
+    parts = parts_of(settings)
+    try:
+        await parts.db.check()
+        yield parts
+    finally:
+        parts.hasher.close()
+        await parts.db.close()
