@@ -42,11 +42,12 @@ PACE = Pace()
 
 @dataclass(slots=True)
 class _Run:
-    """An attempt under way. Once its handler has ended, nothing is left to be stopped."""
+    """An attempt under way. Once its handler has ended, nothing is left to be stopped, only its end to be written."""
 
     job: JobRow
     leased_until: datetime
     is_handled: bool = False
+    is_stuck: bool = False
 
 
 class Worker:
@@ -82,7 +83,9 @@ class Worker:
 
     async def _begin_some(self) -> bool:
         """Whether there may be more to begin."""
-        room = self._pace.at_once - len(self._runs)
+        # Nothing new while an end cannot be written: it would be the same job again, once its lease is over.
+        is_stuck = any(run.is_stuck for run in self._runs.values())
+        room = 0 if is_stuck else self._pace.at_once - len(self._runs)
         try:
             taken = await self._claim(room) if room else []
         except Exception:  # noqa: BLE001 - whatever the database has, it may be over next time
@@ -125,20 +128,21 @@ class Worker:
                 await kind.handle(job)
         except Exception as fault:  # noqa: BLE001 - it is told with the job, which is tried again
             run.is_handled = True
-            fate = await self._settle(job, partial(_fail, self._kinds, job, fault, self._clock))
+            fate = await self._settle(run, partial(_fail, self._kinds, job, fault, self._clock))
             _report(fate, kind, job, fault)
         else:
             run.is_handled = True
-            _report(await self._settle(job, partial(_finish, job)), kind, job, None)
+            _report(await self._settle(run, partial(_finish, job)), kind, job, None)
 
-    async def _settle(self, job: JobRow, write: Callable[[Transaction], Awaitable[Fate]]) -> Fate:
+    async def _settle(self, run: _Run, write: Callable[[Transaction], Awaitable[Fate]]) -> Fate:
         # As long as it takes: a job that is done should not be done again only because the database was away.
         while True:
             try:
                 async with self._db.transaction() as tx:
                     return await write(tx)
             except Exception:  # noqa: BLE001 - see above
-                _log.exception("the end of a job could not be written", job=job.id.hex)
+                _log.exception("the end of a job could not be written", job=run.job.id.hex)
+                run.is_stuck = True
                 await asyncio.sleep(self._pace.patience_seconds)
 
     async def _renew_until_the_end(self) -> None:
@@ -166,7 +170,7 @@ class Worker:
             # One whose handler has ended finds out by itself whether it is late.
             if not runs[task].is_handled:
                 task.cancel()
-                _log.warning("a job was lost to another worker", job=runs[task].job.id.hex)
+                _log.warning("the lease of a job was lost", job=runs[task].job.id.hex)
 
     async def _wind_down(self, grace_seconds: float) -> None:
         if self._runs:

@@ -1,0 +1,435 @@
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlmodel import col
+from structlog.testing import capture_logs
+
+from api.ports import SystemClock
+from api.worker import Pace, Worker
+from db.engine import Database
+from db.models import Event, Job
+from db.rows import JobRow
+from domain.jobs import Hopeless, JobFault, JobKind, JobKinds, NewJob, enqueue
+from tests.api.working import NOTE, PACE, working
+from tests.machine import wait_for
+
+CLOCK = SystemClock()
+QUICK = Pace(at_once=4, lease_seconds=0.6, poll_seconds=0.05, patience_seconds=0.05)
+SLEEPY = Pace(at_once=4, lease_seconds=60, poll_seconds=3600, patience_seconds=0.05)
+
+Handle = Callable[[JobRow], Awaitable[None]]
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
+
+
+@asynccontextmanager
+async def at_work(
+    db: Database, handle: Handle, pace: Pace = QUICK, grace_seconds: float = 5, **kind: Any
+) -> AsyncIterator[Worker]:
+    worker = Worker(db, CLOCK, JobKinds((JobKind(NOTE, handle, **kind),)), pace)
+    running = asyncio.create_task(worker.run(grace_seconds))
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        async with asyncio.timeout(20):
+            await running
+
+
+async def add(db: Database, count: int = 1, **payload: Any) -> None:
+    async with db.transaction() as tx:
+        for number in range(count):
+            await enqueue(tx, NewJob(NOTE, {"number": number, **payload}, CLOCK.now()))
+
+
+async def kept(db: Database) -> list[Any]:
+    columns = (col(Job.state), col(Job.attempts), col(Job.last_error), col(Job.payload), col(Job.leased_by))
+    async with db.reading() as rows:
+        return list(await rows.all(select(*columns).order_by(col(Job.id))))
+
+
+async def until(reached: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await reached():  # noqa: ASYNC110 - what is waited for happens in other processes, too
+            await asyncio.sleep(0.02)
+
+
+async def until_done(db: Database) -> None:
+    async def is_empty() -> bool:
+        return await kept(db) == []
+
+    await until(is_empty)
+
+
+async def test_jobs_are_done_several_at_once_but_not_more(db: Database) -> None:
+    now, most, done = 0, 0, []
+
+    async def handle(job: JobRow) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.05)
+        now -= 1
+        done.append((job.payload or {})["number"])
+
+    await add(db, 20)
+    async with at_work(db, handle):
+        await until_done(db)
+    assert sorted(done) == list(range(20))
+    assert most == QUICK.at_once
+
+
+async def test_a_worker_wakes_up_at_once_for_what_its_own_process_enqueues(db: Database) -> None:
+    ran = asyncio.Event()
+
+    async def handle(_job: JobRow) -> None:
+        ran.set()
+
+    async with at_work(db, handle, SLEEPY):
+        await asyncio.sleep(0.2)
+        await add(db)
+        async with asyncio.timeout(5):
+            await ran.wait()
+        await until_done(db)
+
+
+async def test_a_worker_finds_what_other_processes_enqueue(db: Database, database_url: str) -> None:
+    other = Database(database_url)
+    ran = asyncio.Event()
+
+    async def handle(_job: JobRow) -> None:
+        ran.set()
+
+    async with at_work(db, handle):
+        await asyncio.sleep(0.2)
+        await add(other)
+        async with asyncio.timeout(5):
+            await ran.wait()
+    await other.close()
+
+
+async def test_a_job_that_fails_is_put_off_and_told(db: Database) -> None:
+    async def handle(_job: JobRow) -> None:
+        raise JobFault("not now")
+
+    await add(db)
+    with capture_logs() as lines:
+        async with at_work(db, handle):
+            await until(lambda: has_error(db))
+    assert [(row.state, row.attempts, row.last_error) for row in await kept(db)] == [
+        ("WAITING", 1, "JobFault: not now")
+    ]
+    [line] = lines
+    assert (line["event"], line["log_level"], line["error"]) == ("job put off", "warning", "JobFault: not now")
+    assert "frames" not in line
+
+
+async def has_error(db: Database) -> bool:
+    return any(row.last_error for row in await kept(db))
+
+
+async def test_a_secret_of_a_job_that_breaks_is_in_no_row_no_event_and_no_line(db: Database) -> None:
+    async def handle(job: JobRow) -> None:
+        raise ValueError(str(job.payload))
+
+    await add(db, secret="hunter2")
+    with capture_logs() as lines:
+        async with at_work(db, handle, is_secret=True, maximum_attempts=1):
+            await until(lambda: has_error(db))
+    async with db.reading() as rows:
+        events = await rows.all(select(col(Event.kind), col(Event.data)))
+    assert [event.kind for event in events] == ["job.died"]
+    assert [(line["event"], line["log_level"]) for line in lines] == [("job dead", "error")]
+    assert "test_worker.py" in lines[0]["frames"]
+    assert "hunter2" not in f"{lines} {events} {await kept(db)}"
+
+
+async def test_a_hopeless_job_is_dead_at_once(db: Database) -> None:
+    async def handle(_job: JobRow) -> None:
+        raise Hopeless("never")
+
+    await add(db)
+    with capture_logs():
+        async with at_work(db, handle):
+            await until(lambda: has_error(db))
+    [row] = await kept(db)
+    assert (row.state, row.attempts) == ("DEAD", 1)
+
+
+async def test_a_job_that_takes_too_long_has_failed(db: Database) -> None:
+    async def handle(_job: JobRow) -> None:
+        await asyncio.sleep(60)
+
+    await add(db)
+    with capture_logs():
+        async with at_work(db, handle, timeout_seconds=0.1):
+            await until(lambda: has_error(db))
+    [row] = await kept(db)
+    assert (row.state, row.last_error) == ("WAITING", "TimeoutError")
+
+
+async def test_a_lease_is_renewed_for_as_long_as_the_job_takes(db: Database, database_url: str) -> None:
+    runs = 0
+
+    async def handle(_job: JobRow) -> None:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(3 * QUICK.lease_seconds)
+
+    other = Database(database_url)
+    await add(db)
+    async with at_work(db, handle), at_work(other, handle):
+        await until_done(db)
+    await other.close()
+    assert runs == 1
+
+
+async def test_a_worker_that_loses_a_job_stops_doing_it(db: Database) -> None:
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def handle(job: JobRow) -> None:
+        if job.attempts > 1:
+            return
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            stopped.set()
+
+    await add(db)
+    with capture_logs() as lines:
+        async with at_work(db, handle):
+            async with asyncio.timeout(10):
+                await begun.wait()
+                await take_over(db, until=CLOCK.now())
+                await stopped.wait()
+            await until_done(db)
+    assert sorted(line["event"] for line in lines) == ["job done", "the lease of a job was lost"]
+
+
+async def test_who_finishes_a_job_that_was_taken_over_changes_nothing(db: Database) -> None:
+    async def handle(_job: JobRow) -> None:
+        await take_over(db, until=CLOCK.now() + timedelta(days=1))
+
+    await add(db)
+    with capture_logs() as lines:
+        async with at_work(db, handle):
+            await until(lambda: taken_over(db))
+            await asyncio.sleep(0.2)
+    [row] = await kept(db)
+    assert (row.state, row.leased_by) == ("RUNNING", "other")
+    assert [line["event"] for line in lines] == ["job lost"]
+
+
+async def take_over(db: Database, until: datetime) -> None:
+    """Do what another worker does that finds every lease run out."""
+    async with db.transaction() as tx:
+        await tx.execute(update(Job).values(leased_by="other", lease_until=until))
+
+
+async def taken_over(db: Database) -> bool:
+    return [row.leased_by for row in await kept(db)] == ["other"]
+
+
+async def test_a_worker_that_stops_lets_jobs_end_and_begins_no_others(db: Database) -> None:
+    begun = asyncio.Event()
+
+    async def handle(_job: JobRow) -> None:
+        begun.set()
+        await asyncio.sleep(0.3)
+
+    await add(db, 6)
+    async with at_work(db, handle):
+        await begun.wait()
+    assert [row.state for row in await kept(db)] == ["WAITING", "WAITING"]
+
+
+async def test_what_does_not_end_in_time_is_given_back_at_once(db: Database, database_url: str) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(_job: JobRow) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    async def quick(job: JobRow) -> None:
+        assert job.attempts == 1
+        ended.set()
+
+    await add(db)
+    async with at_work(db, endless, SLEEPY, grace_seconds=0.1):
+        await begun.wait()
+    assert [(row.state, row.attempts, row.leased_by) for row in await kept(db)] == [("WAITING", 0, None)]
+    other = Database(database_url)
+    async with at_work(other, quick), asyncio.timeout(5):
+        await ended.wait()
+    await other.close()
+
+
+class Breakable(Database):
+    """A database whose transactions can be made to fail."""
+
+    is_broken = False
+
+    def transaction(self) -> Any:
+        if self.is_broken:
+            raise ConnectionError
+        return super().transaction()
+
+
+async def test_a_job_that_is_done_while_the_database_is_away_is_not_done_again(database_url: str) -> None:
+    db, runs = Breakable(database_url), 0
+
+    async def handle(_job: JobRow) -> None:
+        nonlocal runs
+        runs += 1
+        db.is_broken = True
+
+    await add(db)
+    with capture_logs() as lines:
+        async with at_work(db, handle):
+            await asyncio.sleep(2 * QUICK.lease_seconds)
+            db.is_broken = False
+            await until_done(db)
+    await db.close()
+    assert runs == 1
+    assert {line["event"] for line in lines} == {
+        "the end of a job could not be written",
+        "leases of jobs could not be renewed",
+        "job done",
+    }
+
+
+async def test_a_job_whose_lease_cannot_be_renewed_is_stopped_when_it_is_over(database_url: str) -> None:
+    db, begun, stopped = Breakable(database_url), asyncio.Event(), asyncio.Event()
+
+    async def handle(job: JobRow) -> None:
+        if job.attempts > 1:
+            return
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            stopped.set()
+
+    await add(db)
+    with capture_logs() as lines:
+        async with at_work(db, handle):
+            async with asyncio.timeout(10):
+                await begun.wait()
+                db.is_broken = True
+                await stopped.wait()
+            await asyncio.sleep(0.2)
+            db.is_broken = False
+            await until_done(db)
+    await db.close()
+    assert {line["event"] for line in lines} == {
+        "leases of jobs could not be renewed",
+        "the lease of a job was lost",
+        "jobs could not be claimed",
+        "job done",
+    }
+
+
+async def test_what_cannot_be_given_back_is_left_to_its_lease(database_url: str) -> None:
+    db, begun = Breakable(database_url), asyncio.Event()
+
+    async def handle(_job: JobRow) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    await add(db)
+    with capture_logs() as lines:
+        async with at_work(db, handle, SLEEPY, grace_seconds=0.1):
+            await begun.wait()
+            db.is_broken = True
+    assert [line["event"] for line in lines] == ["jobs could not be given back"]
+    assert [row.state for row in await kept(db)] == ["RUNNING"]
+    await db.close()
+
+
+def runs_in(notes: Path) -> dict[str, list[tuple[str, int]]]:
+    """For each job that was begun or done, by whom and in which attempt, in order."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for line in notes.read_text().splitlines():
+        what, job, _, process = line.split()
+        found.setdefault(job, []).append((what, int(process)))
+    return found
+
+
+async def count(db: Database) -> int:
+    async with db.reading() as rows:
+        return int(await rows.scalar(select(func.count()).select_from(Job)))
+
+
+@pytest.mark.slow
+async def test_three_processes_do_two_thousand_jobs_once_each_though_one_is_killed(
+    database_url: str, tmp_path: Path
+) -> None:
+    db, notes = Database(database_url), tmp_path / "notes"
+    notes.touch()
+    await add(db, 2000)
+    with ExitStack() as processes:
+        workers = [processes.enter_context(working(database_url, notes)) for _ in range(3)]
+        killed = workers[0]
+
+        def is_underway() -> bool:
+            return {process.pid for process in workers} <= {
+                process for run in runs_in(notes).values() for _, process in run
+            }
+
+        assert await asyncio.to_thread(wait_for, is_underway, 30)
+        killed.kill()
+        await asyncio.to_thread(killed.wait)
+        left = await count(db)
+        assert 0 < left < 2000
+        await until(lambda: is_none_left(db), 120)
+    await db.close()
+    runs = runs_in(notes)
+    assert len(runs) == 2000
+    for run in runs.values():
+        living = [what for what, process in run if process != killed.pid]
+        dying = [what for what, process in run if process == killed.pid]
+        # What a killed worker had under way is done again: before its end, or before that was written.
+        assert (living, dying) in [(["begun", "done"], done) for done in ([], ["begun"], ["begun", "done"])] + [
+            ([], ["begun", "done"])
+        ]
+    again = [run for run in runs.values() if len({process for _, process in run}) == 2]
+    assert len(again) <= 8, "no more than it had under way"
+
+
+async def is_none_left(db: Database) -> bool:
+    return await count(db) == 0
+
+
+@pytest.mark.slow
+async def test_a_worker_that_was_stopped_for_longer_than_its_lease_does_no_harm(
+    database_url: str, tmp_path: Path
+) -> None:
+    db, notes = Database(database_url), tmp_path / "notes"
+    notes.touch()
+    with working(database_url, notes) as asleep:
+        await add(db, 300)
+        assert await asyncio.to_thread(wait_for, lambda: len(runs_in(notes)) > 20, 30)
+        asleep.send_signal(signal.SIGSTOP)
+        with working(database_url, notes) as other:
+            # On SQLite it may have been stopped with the one write lock in its hand.
+            await asyncio.sleep(PACE.lease_seconds + 1)
+            asleep.send_signal(signal.SIGCONT)
+            await until(lambda: is_none_left(db), 60)
+            assert other.pid != asleep.pid
+    await db.close()
+    runs = runs_in(notes)
+    assert len(runs) == 300
+    assert all(run.count(("done", process)) <= 1 for run in runs.values() for _, process in run)
