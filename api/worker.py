@@ -47,7 +47,6 @@ class _Run:
     job: JobRow
     leased_until: datetime
     is_handled: bool = False
-    is_stuck: bool = False
 
 
 class Worker:
@@ -83,10 +82,10 @@ class Worker:
 
     async def _begin_some(self) -> bool:
         """Whether there may be more to begin."""
-        # Nothing new while an end cannot be written: it would be the same job again, once its lease is over.
-        is_stuck = any(run.is_stuck for run in self._runs.values())
-        room = 0 if is_stuck else self._pace.at_once - len(self._runs)
+        room = self._pace.at_once - len(self._runs)
         try:
+            if self._has_overslept():
+                await self._renew(dict(self._runs))
             taken = await self._claim(room) if room else []
         except Exception:  # noqa: BLE001 - whatever the database has, it may be over next time
             _log.exception("jobs could not be claimed")
@@ -98,6 +97,11 @@ class Worker:
             self._runs[task] = run
             task.add_done_callback(self._forget)
         return bool(taken) and len(self._runs) < self._pace.at_once
+
+    def _has_overslept(self) -> bool:
+        # Then what is still its own is renewed before anything is claimed, since those would be the same jobs again.
+        now = self._clock.now()
+        return any(run.leased_until <= now for run in self._runs.values())
 
     async def _claim(self, room: int) -> list[_Run]:
         async with self._db.reading() as rows:
@@ -142,7 +146,6 @@ class Worker:
                     return await write(tx)
             except Exception:  # noqa: BLE001 - see above
                 _log.exception("the end of a job could not be written", job=run.job.id.hex)
-                run.is_stuck = True
                 await asyncio.sleep(self._pace.patience_seconds)
 
     async def _renew_until_the_end(self) -> None:
@@ -150,27 +153,30 @@ class Worker:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.lease_seconds / 3):
                     await self._ended.wait()
-            if self._runs:
+            try:
                 await self._renew(dict(self._runs))
+            except Exception:  # noqa: BLE001 - there are two more tries before a lease is over
+                _log.exception("leases of jobs could not be renewed")
+                now = self._clock.now()
+                self._lose([task for task, run in self._runs.items() if run.leased_until <= now])
 
     async def _renew(self, runs: dict[asyncio.Task[None], _Run]) -> None:
+        if not runs:
+            return
         lease = self._lease()
-        try:
-            async with self._db.transaction() as tx:
-                kept = await jobs.renew(tx, [run.job for run in runs.values()], lease)
-        except Exception:  # noqa: BLE001 - there are two more tries before a lease is over
-            _log.exception("leases of jobs could not be renewed")
-            kept = set()
-            lost = [task for task, run in runs.items() if run.leased_until <= self._clock.now()]
-        else:
-            lost = [task for task, run in runs.items() if run.job.id not in kept]
+        async with self._db.transaction() as tx:
+            kept = await jobs.renew(tx, [run.job for run in runs.values()], lease)
         for run in runs.values():
             run.leased_until = lease.until if run.job.id in kept else run.leased_until
-        for task in lost:
+        self._lose([task for task, run in runs.items() if run.job.id not in kept])
+
+    def _lose(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            run = self._runs.get(task)
             # One whose handler has ended finds out by itself whether it is late.
-            if not runs[task].is_handled:
+            if run is not None and not run.is_handled:
                 task.cancel()
-                _log.warning("the lease of a job was lost", job=runs[task].job.id.hex)
+                _log.warning("the lease of a job was lost", job=run.job.id.hex)
 
     async def _wind_down(self, grace_seconds: float) -> None:
         if self._runs:

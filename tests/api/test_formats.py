@@ -123,3 +123,68 @@ def test_origins_are_a_scheme_and_a_host_or_any() -> None:
 def test_what_is_no_origin_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="no origin"):
         formats.origins(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "server"),
+    [
+        ("smtp://mail.example.org", ("mail.example.org", 587, "starttls", None, None)),
+        ("smtps://mail.example.org", ("mail.example.org", 465, "tls", None, None)),
+        ("smtp://[::1]:25?starttls=never", ("::1", 25, "none", None, None)),
+        ("smtp://u%40x.org:p%2F%3A%25@h:2525/", ("h", 2525, "starttls", "u@x.org", "p/:%")),
+    ],
+)
+def test_mail_servers_have_usual_ports_and_tls_unless_it_is_said(written: str, server: tuple[object, ...]) -> None:
+    assert formats.smtp_server(written) == server
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "mail.example.org:587",
+        "http://mail.example.org",
+        "smtp://",
+        "smtp://h:99999",
+        "smtp://h/path",
+        "smtp://h?starttls=maybe",
+        "smtps://h?starttls=never",
+        "smtp://h#f",
+        "smtp://user@h",
+        "smtp://h\n",
+    ],
+)
+def test_what_is_no_mail_server_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match=r"should|[Pp]ort"):
+        formats.smtp_server(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "sender"),
+    [
+        ("files@example.org", ("", "files@example.org")),
+        ("Cairn <files@example.org>", ("Cairn", "files@example.org")),
+        ('"Müller, Zoë" <a+b@localhost>', ("Müller, Zoë", "a+b@localhost")),
+    ],
+)
+def test_a_sender_is_an_address_perhaps_with_a_name(written: str, sender: tuple[str, str]) -> None:
+    assert formats.mail_sender(written) == sender
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "files",
+        "a@b@c",
+        "a b@example.org",
+        "<a@b.org",
+        "a@b.org>",
+        "X <a@b.org> y",
+        "a@b.org\r\nBcc: c@d.org",
+        "=?x <a@b.org>",
+    ],
+)
+def test_what_is_no_sender_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="should be an address"):
+        formats.mail_sender(written)

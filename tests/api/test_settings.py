@@ -55,6 +55,16 @@ def test_a_request_must_have_room_for_the_largest_file() -> None:
         Settings(maximum_file_bytes=100, maximum_request_bytes=99)
 
 
+def test_a_mail_server_needs_a_sender_and_both_are_judged() -> None:
+    with pytest.raises(ValidationError, match="is needed with CAIRN_SMTP_URL"):
+        Settings(smtp_url="smtp://h")
+    with pytest.raises(ValidationError, match=r"should be a URL such as smtp://"):
+        Settings(smtp_url="h:25", mail_from="a@b.org")
+    with pytest.raises(ValidationError, match=r"should be an address such as files@example\.org"):
+        Settings(mail_from="nobody")
+    assert Settings(smtp_url="smtp://h", mail_from="a@b.org").worker
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1  # type: ignore[misc]
