@@ -120,7 +120,12 @@ def smtp_server(value: str) -> SmtpServer:
 
     STARTTLS is required under `smtp:`, unless `?starttls=never` says that there is none.
     """
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        # The original words quote what is wrong, which may be half a password.
+        raise ValueError("should have a port from 0 to 65535, and %2F for each / in its password") from None
     never = parts.query == "starttls=never" and parts.scheme == "smtp"
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or not value.isprintable():
         raise ValueError("should be a URL such as smtp://user:password@mail.example.org:587")
@@ -131,7 +136,7 @@ def smtp_server(value: str) -> SmtpServer:
     is_tls = parts.scheme == "smtps"
     return SmtpServer(
         host=parts.hostname,
-        port=parts.port or (465 if is_tls else 587),
+        port=port or (465 if is_tls else 587),
         security="tls" if is_tls else "none" if never else "starttls",
         username=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),

@@ -152,11 +152,15 @@ def test_mail_servers_have_usual_ports_and_tls_unless_it_is_said(written: str, s
         "smtp://h#f",
         "smtp://user@h",
         "smtp://h\n",
+        "smtp://u:hunter2/3@h",
+        "smtp://u:hunter2\u2100@h",
+        "smtp://u:hunter2[@h",
     ],
 )
 def test_what_is_no_mail_server_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match=r"should|[Pp]ort"):
+    with pytest.raises(ValueError, match="should") as caught:
         formats.smtp_server(written)
+    assert "hunter" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
