@@ -18,7 +18,7 @@ from domain.jobs import Hopeless, JobFault, JobKind, JobKinds, NewJob, enqueue
 from tests.api.working import NOTE
 
 CLOCK = SystemClock()
-QUICK = Pace(at_once=4, lease_seconds=0.6, poll_seconds=0.05, patience_seconds=0.05)
+QUICK = Pace(at_once=4, lease_seconds=1.5, poll_seconds=0.05, patience_seconds=0.05)
 SLEEPY = Pace(at_once=4, lease_seconds=60, poll_seconds=3600, patience_seconds=0.05)
 
 Handle = Callable[[JobRow], Awaitable[None]]
@@ -183,7 +183,7 @@ async def test_a_lease_is_renewed_for_as_long_as_the_job_takes(db: Database, dat
     async def handle(_job: JobRow) -> None:
         nonlocal runs
         runs += 1
-        await asyncio.sleep(3 * QUICK.lease_seconds)
+        await asyncio.sleep(2 * QUICK.lease_seconds)
 
     other = Database(database_url)
     await add(db)
