@@ -91,13 +91,17 @@ def redis_url(run_folder: Path) -> str:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """What the application of this test runs with; a module that needs others has a fixture of this name."""
+    """What the application of this test runs with; a module that needs others has a fixture of this name.
+
+    Nobody does jobs: a worker that looks for some would be counted among the statements that a request costs.
+    """
     return Settings(
         data_folder=tmp_path / "data",
         database_url=database_url,
         public_url=ORIGIN,
         disk_floor_bytes=0,
         log_level="error",
+        worker=False,
     )
 
 
