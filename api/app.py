@@ -25,6 +25,7 @@ from api.gate import Gate
 from api.graphiql import FILES_PATH, GraphiqlFiles, graphiql_response
 from api.graphql import GraphQLEndpoint
 from api.health import Health, Part, health_routes
+from api.key_set import key_set_route
 from api.logs import get_logger
 from api.mail import mailer_of, warn_if_off
 from api.parting import Parting
@@ -32,7 +33,7 @@ from api.ports import SystemClock, SystemRandomness, ThreadedHasher
 from api.problems import problem
 from api.recorder import DownloadRecorder
 from api.requests import Requests
-from api.secrets import ACCESS_TOKENS, SIGNED_URLS, derive_key, secret_of
+from api.secrets import SIGNED_URLS, derive_key, secrets_of, token_keys
 from api.settings import Settings
 from api.transfers import Transfers
 from api.worker import Worker
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> ASGIApp:
             Mount(FILES_PATH, GraphiqlFiles(WEB_DIST)),
             *Transfers(parts.db, parts.store, parts.ports, parts.recorder, _authenticator(parts)).routes(),
             *health_routes(_health(parts)),
+            key_set_route(parts.ports.tokens),
         ],
         exception_handlers={HTTPException: _not_served, Exception: _fault},
         lifespan=_lifespan(settings, parts),
@@ -97,7 +99,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
 def parts_of(settings: Settings) -> Parts:
     """Everything but the HTTP around it; nothing is connected yet. Raises SettingsError when no secret can be had."""
-    secret = secret_of(settings)
+    given = secrets_of(settings)
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
     clock = SystemClock()
     hasher = ThreadedHasher(settings.hashing_threads, settings.hashing_queue)
@@ -108,9 +110,9 @@ def parts_of(settings: Settings) -> Parts:
         hasher=hasher,
         mailer=mailer_of(settings, clock),
         tokens=TokenIssuer(
-            derive_key(secret, ACCESS_TOKENS), settings.public_url, timedelta(seconds=settings.access_token_seconds)
+            token_keys(settings, given), settings.public_url, timedelta(seconds=settings.access_token_seconds)
         ),
-        signer=Signer(derive_key(secret, SIGNED_URLS)),
+        signer=_signer(given),
         policy=UploadPolicy(
             maximum_file_bytes=settings.maximum_file_bytes,
             maximum_files=settings.maximum_files,
@@ -137,6 +139,11 @@ def worker_of(parts: Parts) -> Worker:
         is_secret=True,
     )
     return Worker(parts.db, parts.ports.clock, JobKinds((send,)))
+
+
+def _signer(given: tuple[bytes, ...]) -> Signer:
+    newest, *older = (derive_key(secret, SIGNED_URLS) for secret in given)
+    return Signer(newest, tuple(older))
 
 
 def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:

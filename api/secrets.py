@@ -1,4 +1,7 @@
-"""Keys: one secret, from the settings or kept in the data folder, and a separate key derived from it per purpose."""
+"""Keys: secrets from the settings, or one kept in the data folder, and a separate key derived from each per purpose.
+
+Of several the first is for what is made now, and all are for what was made before.
+"""
 
 import os
 import secrets
@@ -7,8 +10,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from api.settings import MINIMUM_SECRET_BYTES, Settings
+from api.settings import MINIMUM_SECRET_BYTES, Settings, secrets_in
 from api.variables import SettingsError, variable_of
+from domain.tokens import TokenKey, shared_key, signing_keys
 
 ACCESS_TOKENS = "cairn/access-tokens/v1"
 SIGNED_URLS = "cairn/signed-urls/v1"
@@ -21,14 +25,15 @@ def derive_key(secret: bytes, purpose: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(secret)
 
 
-def secret_of(settings: Settings) -> bytes:
-    """The secret that all keys are derived from.
+def secrets_of(settings: Settings) -> tuple[bytes, ...]:
+    """The secrets that all other keys are derived from, in the operator's order.
 
     In development without one, the secret kept in the data folder, made there first where it is missing. Raises
     SettingsError when that folder cannot be used.
     """
     if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value().encode()
+        given = secrets_in(settings.secret_key.get_secret_value())
+        return tuple(dict.fromkeys(secret.encode() for secret in given))
     path = settings.data_folder / FILE_NAME
     try:
         secret = _kept(path)
@@ -37,7 +42,30 @@ def secret_of(settings: Settings) -> bytes:
         raise SettingsError([problem]) from fault
     if len(secret) < MINIMUM_SECRET_BYTES:
         raise SettingsError([f"{variable_of('data_folder')}: {path} holds no secret; without it a new one is made"])
-    return secret
+    return (secret,)
+
+
+def token_keys(settings: Settings, given: tuple[bytes, ...]) -> tuple[TokenKey, ...]:
+    """The keys of access tokens: Ed25519 ones first if there are any, then those derived from the given secrets.
+
+    Raises SettingsError.
+    """
+    shared = [shared_key(derive_key(secret, ACCESS_TOKENS)) for secret in given]
+    field = "signing_key" if settings.signing_key else "signing_key_file"
+    try:
+        pem = _signing_pem(settings)
+        keys = {key.id: key for key in [*(() if pem is None else signing_keys(pem)), *shared]}
+    except (ValueError, OSError) as fault:
+        reason = f"cannot be read: {fault.strerror}" if isinstance(fault, OSError) else str(fault)
+        raise SettingsError([f"{variable_of(field)}: {reason}"]) from fault
+    return tuple(keys.values())
+
+
+def _signing_pem(settings: Settings) -> str | None:
+    if settings.signing_key is not None:
+        # Where a variable has to be one line, PEM is written with "\\n".
+        return settings.signing_key.get_secret_value().replace("\\n", "\n")
+    return None if settings.signing_key_file is None else settings.signing_key_file.read_text("ascii", "replace")
 
 
 def _kept(path: Path) -> bytes:

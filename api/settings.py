@@ -51,6 +51,11 @@ def _default_request(data: dict[str, Any]) -> int:
     return 4 * int(data["maximum_file_bytes"])
 
 
+def secrets_in(text: str) -> list[str]:
+    """The secrets of a list that is separated by commas."""
+    return [secret for piece in text.split(",") if (secret := piece.strip())]
+
+
 def local_url(host: str, port: int) -> str:
     """The URL under which a browser on this machine reaches what listens on `host` and `port`."""
     name = "localhost" if host in {"", "0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
@@ -81,8 +86,15 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         None,
-        description="What signing keys are derived from: 32 random bytes or more. In development one is made and kept.",
+        description="What keys are derived from: 32 random bytes or more. In development one is made and kept. To "
+        "change it, put the new one before the old ones, separated by commas: the first signs, and all verify.",
     )
+    signing_key: SecretStr | None = Field(
+        None,
+        description="An Ed25519 private key in PEM that access tokens are signed with, so that others can verify them "
+        "by `/.well-known/jwks.json`. Of several, one after the other, the first signs.",
+    )
+    signing_key_file: Path | None = Field(None, description="A file with what could stand in CAIRN_SIGNING_KEY.")
     host: str = Field(
         default_factory=_default_host,
         description="The address to listen on (default: 127.0.0.1 in development, 0.0.0.0 in production).",
@@ -206,12 +218,21 @@ class Settings(BaseSettings):
     @classmethod
     def _secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value or info.data.get("environment") == "production":
-            length = len(value.get_secret_value().encode()) if value else 0
+            given = secrets_in(value.get_secret_value()) if value else []
+            length = min((len(secret.encode()) for secret in given), default=0)
             if length < MINIMUM_SECRET_BYTES:
+                named = "holds a secret that is too short" if len(given) > 1 else "is too short"
                 raise ValueError(
-                    f"{'is too short' if length else 'is needed in production'}: at least {MINIMUM_SECRET_BYTES} "
+                    f"{named if length else 'is needed in production'}: at least {MINIMUM_SECRET_BYTES} "
                     "random bytes, for instance from: openssl rand -base64 48"
                 )
+        return value
+
+    @field_validator("signing_key_file", mode="after")
+    @classmethod
+    def _signing(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value and info.data.get("signing_key"):
+            raise ValueError("cannot be set beside CAIRN_SIGNING_KEY")
         return value
 
     @field_validator("public_url", mode="after")

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from pydantic import SecretStr
+
 from api.settings import Settings
 from api.variables import Reading, variable_of
 
@@ -22,7 +24,7 @@ def _written(field: str, settings: Settings) -> str:
     value = getattr(settings, field)
     if value is None:
         return ""
-    if field == "secret_key":
+    if isinstance(value, SecretStr):
         return MASK
     if isinstance(value, bool):
         return str(value).lower()

@@ -15,7 +15,7 @@ from db.models import Blob, File, FileStatus, Member, Session, User, Version, Wo
 from domain.policy import SessionPolicy, UploadPolicy
 from domain.ports import Ports
 from domain.signatures import Signer
-from domain.tokens import TokenIssuer
+from domain.tokens import TokenIssuer, shared_key
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def make_ports(clock: MovableClock) -> Ports:
         randomness=SystemRandomness(),
         hasher=absent,
         mailer=absent,
-        tokens=TokenIssuer(b"t" * 32, "https://files.example", timedelta(hours=1)),
+        tokens=TokenIssuer((shared_key(b"t" * 32),), "https://files.example", timedelta(hours=1)),
         signer=Signer(b"s" * 32),
         policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),
         session_policy=SessionPolicy(timedelta(days=30), timedelta(days=365)),

@@ -46,6 +46,18 @@ def test_production_refuses_a_short_secret(secret: str) -> None:
         Settings.model_validate(PRODUCTION | {"secret_key": secret})
 
 
+@pytest.mark.parametrize("secrets", [f"{SECRET},short", f"short,{SECRET}", ",,", f"{'s' * 31},"])
+def test_every_secret_of_a_list_is_long_enough(secrets: str) -> None:
+    with pytest.raises(ValidationError, match="32 random bytes"):
+        Settings.model_validate(PRODUCTION | {"secret_key": secrets})
+    Settings.model_validate(PRODUCTION | {"secret_key": f"{SECRET}, {'t' * 32},"})
+
+
+def test_a_signing_key_stands_in_one_place() -> None:
+    with pytest.raises(ValidationError, match="cannot be set beside CAIRN_SIGNING_KEY"):
+        Settings.model_validate({"signing_key": "key", "signing_key_file": "key.pem"})
+
+
 def test_the_length_of_a_secret_is_counted_in_bytes() -> None:
     assert Settings.model_validate(PRODUCTION | {"secret_key": "ä" * 16}).secret_key is not None
 

@@ -23,6 +23,7 @@ def test_secrets_are_masked() -> None:
     found = shown(
         {
             "SECRET_KEY": "hunter2" * 5,
+            "CAIRN_SIGNING_KEY": "hunter2",
             "DATABASE_URL": "postgres://u:hunter2@h/d",
             "REDIS_URL": "rediss://:hunter2@h:1/0",
             "CAIRN_SMTP_URL": "smtp://u:hunter2@h:587",
@@ -31,6 +32,7 @@ def test_secrets_are_masked() -> None:
     )
     assert "hunter2" not in str(found)
     assert found["CAIRN_SECRET_KEY"] == "********  # SECRET_KEY in the environment"
+    assert found["CAIRN_SIGNING_KEY"] == "********  # CAIRN_SIGNING_KEY in the environment"
     assert found["CAIRN_DATABASE_URL"].startswith("postgresql+asyncpg://u:********@h/d  #")
     assert found["CAIRN_REDIS_URL"].startswith("rediss://:********@h:1/0  #")
     assert found["CAIRN_SMTP_URL"].startswith("smtp://u:********@h:587  #")

@@ -47,7 +47,7 @@ def test_the_environment_wins_over_the_file_for_the_same_name(tmp_path: Path) ->
 
 
 def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
-    secret = "a${HOME}b, and thirty more characters"
+    secret = "a${HOME}b; and thirty more characters"
     text = f"# ours\nexport CAIRN_PORT='82' # inline\nCAIRN_SECRET_KEY=\"{secret}\"\n\nOTHER=1\nBARE\n"
     settings = load_settings({}, env_file(tmp_path, text))
     assert settings.port == 82

@@ -20,6 +20,13 @@ def test_a_signature_is_short_and_fits_into_a_url() -> None:
     assert signature.replace("-", "").replace("_", "").isalnum()
 
 
+def test_what_an_older_key_signed_is_still_good() -> None:
+    rotated = Signer(b"n" * 32, (b"o" * 32, SIGNER.key))
+    assert rotated.verify(SIGNER.sign("a"), "a")
+    assert rotated.verify(rotated.sign("a"), "a")
+    assert not SIGNER.verify(rotated.sign("a"), "a")
+
+
 def test_another_key_or_another_text_is_no_signature() -> None:
     assert not Signer(b"t" * 32).verify(SIGNER.sign("a"), "a")
     for text in ("", "é", "x" * 10_000, SIGNER.sign("a") + "="):
