@@ -33,7 +33,8 @@ from api.ports import SystemClock, SystemRandomness, ThreadedHasher
 from api.problems import problem
 from api.recorder import DownloadRecorder
 from api.requests import Requests
-from api.secrets import SIGNED_URLS, derive_key, secrets_of, token_keys
+from api.seals import AesSealer
+from api.secrets import SEALS, SIGNED_URLS, derive_key, secrets_of, token_keys
 from api.settings import Settings
 from api.transfers import Transfers
 from api.worker import Worker
@@ -109,6 +110,7 @@ def parts_of(settings: Settings) -> Parts:
         randomness=SystemRandomness(),
         hasher=hasher,
         mailer=mailer_of(settings, clock),
+        sealer=AesSealer(tuple(derive_key(secret, SEALS) for secret in given)),
         tokens=TokenIssuer(
             token_keys(settings, given), settings.public_url, timedelta(seconds=settings.access_token_seconds)
         ),

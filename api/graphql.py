@@ -26,7 +26,7 @@ from domain.viewer import NOBODY, Viewer
 from schema.answers import Report, fault_body, refused
 from schema.execution import Executor, Prepared, QueryRefused, Variables
 
-OPEN_FIELDS: Final = frozenset({"login", "logout", "refreshSession", "signup"})
+OPEN_FIELDS: Final = frozenset({"completeLogin", "login", "logout", "refreshSession", "signup"})
 """Root fields for who signs in or out: an expired token, which clients keep sending, keeps nobody from them."""
 
 

@@ -16,6 +16,7 @@ from domain.tokens import TokenKey, shared_key, signing_keys
 
 ACCESS_TOKENS = "cairn/access-tokens/v1"
 SIGNED_URLS = "cairn/signed-urls/v1"
+SEALS = "cairn/seals/v1"
 KEY_BYTES = 32
 FILE_NAME = "secret"
 

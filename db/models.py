@@ -120,6 +120,40 @@ class RefreshToken(Record, table=True):
     used_at: datetime | None = None
 
 
+class TwoFactor(Record, table=True):
+    """A user's authenticator app: its secret, sealed, and the last time step of which a code was accepted."""
+
+    __tablename__ = "two_factor"
+
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", primary_key=True)
+    sealed_secret: str
+    last_step: int = Field(default=0, sa_type=BigInteger)
+    created_at: datetime
+    confirmed_at: datetime | None = None
+
+
+class RecoveryCode(Record, table=True):
+    """The SHA-256 of a recovery code that was not used yet, in hex."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: UUID = Field(foreign_key="two_factor.user_id", ondelete="CASCADE", primary_key=True)
+    code_hash: str = Field(primary_key=True)
+
+
+class Challenge(Record, table=True):
+    """A login that waits for the second factor, by the SHA-256 of what its client was given, in hex."""
+
+    __tablename__ = "challenges"
+    __table_args__ = (Index(None, "user_id"), Index(None, "expires_at"))
+
+    token_hash: str = Field(primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")
+    attempts: int = 0
+    created_at: datetime
+    expires_at: datetime
+
+
 class Workspace(Record, table=True):
     """Who owns files. `personal_user_id` is set for the one that each user is given at signup."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, upda
 from sqlmodel import col
 
 from db.engine import Rows, Transaction
-from db.models import RefreshToken, Session, User
+from db.models import Challenge, RefreshToken, Session, User
 from db.pages import Order, pages_of
 from db.questions import Page, Window
 from db.rows import SessionRow
@@ -150,7 +150,11 @@ async def hold_own(tx: Transaction, user_id: UUID, session_id: UUID, now: dateti
 
 
 async def revoke_all(tx: Transaction, user_id: UUID, now: datetime, *, but: UUID | None = None) -> int:
-    """End the sessions of a user, all or all but one, and say how many they were."""
+    """End the sessions of a user, all or all but one, and say how many they were. Logins under way end as well.
+
+    The user has to be locked already.
+    """
+    await tx.execute(delete(Challenge).where(col(Challenge.user_id) == user_id))
     statement = select(col(Session.id)).where(col(Session.user_id) == user_id, *_not_ended(now))
     # In one order: two sessions that end each other would otherwise wait for each other's locks.
     found = await tx.all(statement.order_by(col(Session.id)).with_for_update())

@@ -63,19 +63,38 @@ async def taken(rows: Rows, username_folded: str, email_folded: str) -> tuple[bo
     return has_username, has_email
 
 
-async def record_login(tx: Transaction, compared: CredentialsRow, now: datetime, new_hash: str | None) -> bool:
-    """Note the time of a login and, when given, a renewed hash.
+async def credentials_of(rows: Rows, user_id: UUID) -> CredentialsRow | None:
+    """What to compare a password with, when the user is not disabled."""
+    row = await rows.first(
+        select(col(User.id), col(User.password_hash)).where(col(User.id) == user_id, col(User.disabled_at).is_(None))
+    )
+    return row and CredentialsRow._make(row)
+
+
+async def hold(tx: Transaction, compared: CredentialsRow) -> bool:
+    """Lock a user until the transaction ends.
 
     False when the user is gone or disabled by now, or has another password than the one that was compared.
     """
-    values = {"last_login_at": now} | ({"password_hash": new_hash} if new_hash else {})
-    changed = await tx.execute(
-        update(User)
-        .where(
-            col(User.id) == compared.user_id,
-            col(User.password_hash) == compared.password_hash,
-            col(User.disabled_at).is_(None),
-        )
-        .values(**values)
+    statement = select(col(User.id)).where(
+        col(User.id) == compared.user_id,
+        col(User.password_hash) == compared.password_hash,
+        col(User.disabled_at).is_(None),
     )
-    return changed == 1
+    return await tx.scalar(statement.with_for_update(key_share=True)) is not None
+
+
+async def hold_enabled(tx: Transaction, user_id: UUID) -> bool:
+    """Lock a user until the transaction ends. False when the user is gone or disabled."""
+    statement = select(col(User.id)).where(col(User.id) == user_id, col(User.disabled_at).is_(None))
+    return await tx.scalar(statement.with_for_update(key_share=True)) is not None
+
+
+async def renew_hash(tx: Transaction, user_id: UUID, password_hash: str) -> None:
+    """Keep a password under another hash."""
+    await tx.execute(update(User).where(col(User.id) == user_id).values(password_hash=password_hash))
+
+
+async def record_login(tx: Transaction, user_id: UUID, now: datetime) -> None:
+    """Note the time of a login."""
+    await tx.execute(update(User).where(col(User.id) == user_id).values(last_login_at=now))

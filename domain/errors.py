@@ -97,6 +97,42 @@ class RefreshTokenInvalid(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class ChallengeInvalid(Refusal):
+    """The challenge was never given out, was met, or is over: after five minutes, or five wrong codes."""
+
+    code = "CHALLENGE_INVALID"
+    kind = Kind.UNAUTHENTICATED
+    message: str = "This login is over. Log in again."
+
+
+@dataclass(eq=False, kw_only=True)
+class CodeWrong(Refusal):
+    """The code of the second factor is wrong, or was used before."""
+
+    code = "CODE_WRONG"
+    kind = Kind.UNAUTHENTICATED
+    message: str = "The code is wrong, or was used before."
+
+
+@dataclass(eq=False, kw_only=True)
+class TwoFactorOn(Refusal):
+    """The account has a second factor already."""
+
+    code = "TWO_FACTOR_ON"
+    kind = Kind.CONFLICT
+    message: str = "Two-factor is on already."
+
+
+@dataclass(eq=False, kw_only=True)
+class TwoFactorOff(Refusal):
+    """The account has no second factor, or none that waits to be confirmed."""
+
+    code = "TWO_FACTOR_OFF"
+    kind = Kind.CONFLICT
+    message: str = "Two-factor is off."
+
+
+@dataclass(eq=False, kw_only=True)
 class Forbidden(Refusal):
     """The viewer can see the thing but may not do this to it."""
 

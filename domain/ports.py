@@ -51,6 +51,26 @@ class Mailer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Unsealed:
+    """A secret that was sealed, and whether it should be sealed anew."""
+
+    secret: bytes
+    is_outdated: bool
+
+
+class Sealer(Protocol):
+    """Secrets that have to be read again, so that whoever has the database alone cannot read them."""
+
+    def seal(self, secret: bytes, owner: bytes) -> str:
+        """The secret as it may be kept; it opens for this owner alone."""
+        ...
+
+    def unseal(self, sealed: str, owner: bytes) -> Unsealed:
+        """What was sealed for this owner."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the rules need from outside."""
 
@@ -58,6 +78,7 @@ class Ports:
     randomness: Randomness
     hasher: Hasher
     mailer: Mailer
+    sealer: Sealer
     tokens: TokenIssuer
     signer: Signer
     policy: UploadPolicy

@@ -1,14 +1,10 @@
 """Refresh tokens: what a session is kept going with. Each is good for one use, and gives the next one.
 
 A used one that comes again is in two hands, of which one is a thief's; nobody can say which, so its session ends.
-Only hashes are kept: SHA-256, since a token is 256 random bits and nothing that could be guessed.
 """
 
-import re
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from uuid import UUID
 
 from db import sessions, users
@@ -17,12 +13,11 @@ from db.models import RefreshToken, Session
 from db.rows import UserRow
 from domain.errors import RefreshTokenInvalid
 from domain.events import EventKind, RequestFacts, Subject, event
+from domain.opaque_tokens import draw_token, hash_of
 from domain.ports import Ports
 from domain.tokens import AccessToken, Holder
 
-TOKEN_BYTES = 32
 USER_AGENT_CHARACTERS = 256
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +66,12 @@ async def refresh(
     return await _signed_in(tx, ports, user, held.id, expires_at)
 
 
-def hash_of(refresh_token: str) -> str | None:
-    """What is kept of a refresh token; None for text that is none."""
-    return sha256(refresh_token.encode()).hexdigest() if _TOKEN.fullmatch(refresh_token) else None
-
-
 async def _signed_in(
     tx: Transaction, ports: Ports, user: UserRow, session_id: UUID, session_ends_at: datetime
 ) -> SignedIn:
-    now, drawn = ports.clock.now(), ports.randomness.draw(TOKEN_BYTES)
-    refresh_token = urlsafe_b64encode(drawn).rstrip(b"=").decode()
-    token_hash = sha256(refresh_token.encode()).hexdigest()
-    await tx.add(RefreshToken(token_hash=token_hash, session_id=session_id, created_at=now))
-    return SignedIn(
-        user, session_id, ports.tokens.issue(Holder(user.id, session_id), now, session_ends_at), refresh_token
-    )
+    now, token = ports.clock.now(), draw_token(ports.randomness)
+    await tx.add(RefreshToken(token_hash=token.hash, session_id=session_id, created_at=now))
+    return SignedIn(user, session_id, ports.tokens.issue(Holder(user.id, session_id), now, session_ends_at), token.text)
 
 
 def _readable(user_agent: str | None) -> str | None:

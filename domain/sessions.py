@@ -6,17 +6,28 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from db import sessions, users
+from db.challenges import forget_ended as forget_ended_challenges
 from db.engine import Database, Rows, Transaction
 from db.models import UserRole
 from db.questions import Page, Window
 from db.rows import CredentialsRow, SessionRow
+from domain import challenges, two_factor
 from domain.emails import fold_email
-from domain.errors import ExpiredCredential, InvalidInput, NotFound, NotSignedIn, WrongPassword
+from domain.errors import (
+    ChallengeInvalid,
+    CodeWrong,
+    ExpiredCredential,
+    InvalidInput,
+    NotFound,
+    NotSignedIn,
+    WrongPassword,
+)
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.names import fold
+from domain.opaque_tokens import hash_of
 from domain.passwords import Verification
 from domain.ports import Clock, Ports
-from domain.refresh_tokens import SignedIn, hash_of, open_session
+from domain.refresh_tokens import SignedIn, open_session
 from domain.tokens import TokenIssuer
 from domain.users import USERNAME, NewUser, create_user
 from domain.viewer import Viewer
@@ -24,6 +35,13 @@ from domain.viewer import Viewer
 KEPT = timedelta(days=1)
 """How long sessions that have ended are kept: a process whose clock runs ahead removes nobody's that still lasts."""
 SWEPT_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """The password was right, and the second factor is still missing."""
+
+    challenge: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +64,31 @@ async def compare(db: Database, ports: Ports, name: str, password: str) -> Attem
     return Attempt(credentials, verification, new_hash)
 
 
-async def login(tx: Transaction, ports: Ports, attempt: Attempt, facts: RequestFacts) -> SignedIn | WrongPassword:
-    """Finish a login. The refusal is returned, not raised, because the failed attempt is recorded."""
+async def login(
+    tx: Transaction, ports: Ports, attempt: Attempt, facts: RequestFacts
+) -> SignedIn | Challenged | WrongPassword:
+    """Finish a login, or ask for the second factor where one is on.
+
+    The refusal is returned, not raised, because the failed attempt is recorded.
+    """
     now = ports.clock.now()
     compared = attempt.credentials
-    if (
-        compared is None
-        or not attempt.verification.is_right
-        or not await users.record_login(tx, compared, now, attempt.new_hash)
-    ):
+    if compared is None or not attempt.verification.is_right or not await users.hold(tx, compared):
         await tx.add(event(EventKind.LOGIN_FAILED, Subject(target_id=compared and compared.user_id), facts, now))
         return WrongPassword()
-    [user] = await users.by_ids(tx, [user_id := compared.user_id])
-    signed_in = await open_session(tx, ports, user, facts, now)
-    await tx.add(event(EventKind.LOGIN_SUCCEEDED, _about(user_id, user_id, signed_in.session_id), facts, now))
-    return signed_in
+    if attempt.new_hash:
+        await users.renew_hash(tx, compared.user_id, attempt.new_hash)
+    if await two_factor.is_on(tx, compared.user_id):
+        return Challenged(await challenges.begin(tx, ports, compared.user_id, facts))
+    return await _sign_in(tx, ports, compared.user_id, facts)
+
+
+async def complete_login(
+    tx: Transaction, ports: Ports, challenge: str, code: str, facts: RequestFacts
+) -> SignedIn | ChallengeInvalid | CodeWrong:
+    """Finish a login that was challenged. The refusal is returned, because the attempt counts and is recorded."""
+    outcome = await challenges.meet(tx, ports, challenge, code, facts)
+    return await _sign_in(tx, ports, outcome, facts) if isinstance(outcome, UUID) else outcome
 
 
 async def sign_up(tx: Transaction, ports: Ports, new: NewUser, password_hash: str, facts: RequestFacts) -> SignedIn:
@@ -121,7 +149,7 @@ async def log_out(
     # In one order: two who end the same two sessions would otherwise wait for each other's locks.
     for session_id, user_id in sorted(ending.items()):
         if await sessions.revoke(tx, session_id, now):
-            await tx.add(event(EventKind.SESSION_ENDED, _about(user_id, user_id, session_id), facts, now))
+            await tx.add(event(EventKind.SESSION_ENDED, _about(user_id, session_id), facts, now))
 
 
 async def revoke_session(
@@ -133,13 +161,14 @@ async def revoke_session(
     if session is None:
         raise NotFound(message="There is no such session.", path=("id",))
     await sessions.revoke(tx, session_id, now)
-    await tx.add(event(EventKind.SESSION_REVOKED, _about(user_id, user_id, session_id), facts, now))
+    await tx.add(event(EventKind.SESSION_REVOKED, _about(user_id, session_id), facts, now))
     return session
 
 
 async def revoke_other_sessions(tx: Transaction, ports: Ports, viewer: Viewer, facts: RequestFacts) -> int:
     """End all sessions of the viewer but the one that the request comes by; how many they were. Raises NotSignedIn."""
     user_id, now = viewer.required(), ports.clock.now()
+    await users.hold_enabled(tx, user_id)
     ended = await sessions.revoke_all(tx, user_id, now, but=viewer.session_id)
     if ended:
         subject = Subject(user_id, target_id=user_id, data={"sessions": ended})
@@ -148,19 +177,30 @@ async def revoke_other_sessions(tx: Transaction, ports: Ports, viewer: Viewer, f
 
 
 async def sweep(db: Database, now: datetime) -> None:
-    """Remove sessions that ended a while ago, a few at a time so that nobody waits long."""
+    """Remove sessions and challenges that ended a while ago, sessions a few at a time so that nobody waits long."""
     removed = SWEPT_AT_ONCE
+    async with db.transaction() as tx:
+        await forget_ended_challenges(tx, now - KEPT)
     while removed == SWEPT_AT_ONCE:
         async with db.transaction() as tx:
             removed = await sessions.forget_ended(tx, now - KEPT, SWEPT_AT_ONCE)
+
+
+async def _sign_in(tx: Transaction, ports: Ports, user_id: UUID, facts: RequestFacts) -> SignedIn:
+    now = ports.clock.now()
+    await users.record_login(tx, user_id, now)
+    [user] = await users.by_ids(tx, [user_id])
+    signed_in = await open_session(tx, ports, user, facts, now)
+    await tx.add(event(EventKind.LOGIN_SUCCEEDED, _about(user_id, signed_in.session_id), facts, now))
+    return signed_in
 
 
 def _may_see(viewer: Viewer, user_id: UUID) -> bool:
     return viewer.is_admin or viewer.user_id == user_id
 
 
-def _about(actor_id: UUID, user_id: UUID, session_id: UUID) -> Subject:
-    return Subject(actor_id, target_id=user_id, data={"sessionId": str(session_id)})
+def _about(user_id: UUID, session_id: UUID) -> Subject:
+    return Subject(user_id, target_id=user_id, data={"sessionId": str(session_id)})
 
 
 def _folded(name: str) -> str | None:

@@ -21,6 +21,12 @@ class ProblemCode(Enum):
     REFRESH_TOKEN_INVALID = strawberry.enum_value(
         "REFRESH_TOKEN_INVALID", description="No such refresh token, one that was used, or its session has ended."
     )
+    CHALLENGE_INVALID = strawberry.enum_value(
+        "CHALLENGE_INVALID", description="The login took too long or too many attempts: log in again."
+    )
+    CODE_WRONG = strawberry.enum_value("CODE_WRONG", description="The code is wrong, or was used before.")
+    TWO_FACTOR_ON = strawberry.enum_value("TWO_FACTOR_ON", description="Two-factor is on already.")
+    TWO_FACTOR_OFF = strawberry.enum_value("TWO_FACTOR_OFF", description="Two-factor is off, or was not started.")
     PASSWORD_TOO_WEAK = strawberry.enum_value("PASSWORD_TOO_WEAK", description="The password breaks a rule.")
     NAME_TAKEN = strawberry.enum_value("NAME_TAKEN", description="Somebody has this name already.")
     NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="Absent, or not yours to see.")
@@ -59,6 +65,26 @@ class CredentialsWrong(Problem):
 @strawberry.type(description="No such refresh token, one that was used, or its session has ended: sign in again.")
 class RefreshTokenInvalid(Problem):
     """See `domain.errors.RefreshTokenInvalid`."""
+
+
+@strawberry.type(description="The login took too long or too many attempts: log in again.")
+class ChallengeInvalid(Problem):
+    """See `domain.errors.ChallengeInvalid`."""
+
+
+@strawberry.type(description="The code of the second factor is wrong, or was used before.")
+class CodeWrong(Problem):
+    """See `domain.errors.CodeWrong`."""
+
+
+@strawberry.type(description="The account has a second factor already.")
+class TwoFactorOn(Problem):
+    """See `domain.errors.TwoFactorOn`."""
+
+
+@strawberry.type(description="The account has no second factor, or none that waits to be confirmed.")
+class TwoFactorOff(Problem):
+    """See `domain.errors.TwoFactorOff`."""
 
 
 @strawberry.type(description="Absent, or not yours to see.")
@@ -135,6 +161,10 @@ PROBLEMS: dict[type[Refusal], type[Problem]] = {
     errors.InvalidInput: InvalidInput,
     errors.WrongPassword: CredentialsWrong,
     errors.RefreshTokenInvalid: RefreshTokenInvalid,
+    errors.ChallengeInvalid: ChallengeInvalid,
+    errors.CodeWrong: CodeWrong,
+    errors.TwoFactorOn: TwoFactorOn,
+    errors.TwoFactorOff: TwoFactorOff,
     errors.NotFound: NotFound,
     errors.Forbidden: Forbidden,
     errors.PasswordTooWeak: PasswordTooWeak,

@@ -10,6 +10,7 @@ from schema.policy import PolicyQueries
 from schema.problems import PROBLEMS
 from schema.scalars import SCALARS
 from schema.sessions import SessionMutations
+from schema.two_factor import TwoFactorMutations
 from schema.uploads import UPLOAD, UploadMutations, UploadSlot
 from schema.workspaces import Workspace
 
@@ -20,7 +21,7 @@ class Query(NodeQueries, FileQueries, PolicyQueries):
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation(SessionMutations, UploadMutations, FileMutations):
+class Mutation(SessionMutations, TwoFactorMutations, UploadMutations, FileMutations):
     """The root of mutations."""
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, Self
 import strawberry
 
 from domain import refresh_tokens, sessions, users
-from domain.errors import InvalidInput, RefreshTokenInvalid, WrongPassword
+from domain.errors import InvalidInput, RefreshTokenInvalid, Refusal, WrongPassword
 from domain.refresh_tokens import SignedIn
+from domain.sessions import Challenged
 from domain.tokens import TOKEN_TYPE
 from domain.users import NewUser
 from domain.viewer import Viewer
@@ -39,6 +40,14 @@ class LoginInput:
     email: str | None = strawberry.field(default=None, description="The account's email.")
     username: str | None = strawberry.field(default=None, description="The account's username.")
     password: str = strawberry.field(description="Its password.")
+
+
+@strawberry.input(description="A challenge, and what meets it.")
+class CompleteLoginInput:
+    """The second factor."""
+
+    challenge: str = strawberry.field(description="What `login` gave.")
+    code: str = strawberry.field(description="The six digits of the authenticator app, or a recovery code.")
 
 
 @strawberry.input(description="A refresh token.")
@@ -100,7 +109,9 @@ class _SignedInPayload(_TokensPayload):
     """What `signup` and `login` answer alike."""
 
     challenge: str | None = strawberry.field(
-        default=None, description="What a second factor will answer; null as long as none can be set up."
+        default=None,
+        description="What `completeLogin` takes with a code, within five minutes, when the account has a second "
+        "factor. The tokens are null then; otherwise this is.",
     )
 
 
@@ -112,6 +123,11 @@ class SignupPayload(_SignedInPayload):
 @strawberry.type(description="What became of a login.")
 class LoginPayload(_SignedInPayload):
     """The answer of `login`."""
+
+
+@strawberry.type(description="What became of a login with a second factor.")
+class CompleteLoginPayload(_TokensPayload):
+    """The answer of `completeLogin`."""
 
 
 @strawberry.type(description="What became of a refresh.")
@@ -169,7 +185,24 @@ class SessionMutations:
             outcome = await sessions.login(tx, context.ports, attempt, context.request)
         if isinstance(outcome, WrongPassword):
             return LoginPayload.refused(problems_of(outcome))
+        if isinstance(outcome, Challenged):
+            return LoginPayload(challenge=outcome.challenge)
         return LoginPayload.of(context, outcome)
+
+    @strawberry.mutation(description="Finish a login that was answered with a challenge.")
+    @refusable(CompleteLoginPayload)
+    async def complete_login(
+        self,
+        info: Info,
+        input: Annotated[CompleteLoginInput, strawberry.argument(description="The challenge, and a code.")],
+    ) -> CompleteLoginPayload:
+        """The failed attempt counts, and is recorded."""
+        context = info.context
+        async with changing(context) as tx:
+            outcome = await sessions.complete_login(tx, context.ports, input.challenge, input.code, context.request)
+        if isinstance(outcome, Refusal):
+            return CompleteLoginPayload.refused(problems_of(outcome))
+        return CompleteLoginPayload.of(context, outcome)
 
     @strawberry.mutation(
         description="Change a refresh token for a new access token and the next refresh token. Each is good for one "

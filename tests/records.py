@@ -10,6 +10,7 @@ from zlib import crc32
 from uuid_utils.compat import uuid7
 
 from api.ports import SystemRandomness
+from api.seals import AesSealer
 from db.engine import Database
 from db.models import Blob, File, FileStatus, Member, Session, User, Version, Workspace, WorkspaceRole
 from domain.policy import SessionPolicy, UploadPolicy
@@ -41,6 +42,7 @@ def make_ports(clock: MovableClock) -> Ports:
         randomness=SystemRandomness(),
         hasher=absent,
         mailer=absent,
+        sealer=AesSealer((b"e" * 32,)),
         tokens=TokenIssuer((shared_key(b"t" * 32),), "https://files.example", timedelta(hours=1)),
         signer=Signer(b"s" * 32),
         policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),

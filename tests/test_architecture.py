@@ -33,7 +33,7 @@ DOORWAYS = {
     "aiosmtplib": ["api/mail.py"],
     "alembic": ["db/engine.py", "db/migrations/*"],
     "asyncpg": ["db/engine.py"],
-    "cryptography": ["api/secrets.py"],
+    "cryptography": ["api/secrets.py", "api/seals.py"],
     "dotenv": ["api/variables.py"],
     "email_validator": ["domain/emails.py"],
     "graphql": ["schema/*", "api/*"],

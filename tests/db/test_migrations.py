@@ -10,7 +10,22 @@ from uuid_utils.compat import uuid7
 
 from db import migrations
 from db.engine import ALEMBIC_INI, Database, NotMigrated, migrate
-from db.models import Blob, Event, File, Job, Member, RefreshToken, Session, User, Version, Workspace, WorkspaceRole
+from db.models import (
+    Blob,
+    Challenge,
+    Event,
+    File,
+    Job,
+    Member,
+    RecoveryCode,
+    RefreshToken,
+    Session,
+    TwoFactor,
+    User,
+    Version,
+    Workspace,
+    WorkspaceRole,
+)
 
 NOW = datetime.now(UTC)
 
@@ -45,6 +60,9 @@ def rows_of_every_table() -> list[SQLModel]:
         user,
         session,
         RefreshToken(token_hash="h" * 64, session_id=session.id, created_at=NOW),
+        TwoFactor(user_id=user.id, sealed_secret="s", created_at=NOW),
+        RecoveryCode(user_id=user.id, code_hash="h" * 64),
+        Challenge(token_hash="h" * 64, user_id=user.id, created_at=NOW, expires_at=NOW),
         workspace,
         Member(workspace_id=workspace.id, user_id=user.id, role=WorkspaceRole.OWNER, created_at=NOW),
         blob,

@@ -22,6 +22,7 @@ from domain.ports import Ports
 from domain.refresh_tokens import SignedIn
 from domain.sessions import (
     Attempt,
+    Challenged,
     counts,
     log_out,
     login,
@@ -63,8 +64,8 @@ class World:
             await tx.add(session)
         return session.id
 
-    async def log_in(self, *, is_right: bool = True) -> SignedIn | WrongPassword:
-        attempt = Attempt(CredentialsRow(self.ada.id, "-"), Verification(is_right))
+    async def log_in(self) -> SignedIn | Challenged | WrongPassword:
+        attempt = Attempt(CredentialsRow(self.ada.id, "-"), Verification(is_right=True))
         async with self.db.transaction() as tx:
             return await login(tx, self.ports, attempt, FACTS)
 

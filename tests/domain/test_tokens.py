@@ -197,3 +197,30 @@ def test_several_signing_keys_come_in_the_order_they_are_given() -> None:
 def test_what_is_no_ed25519_private_key_is_refused(pem: str) -> None:
     with pytest.raises(ValueError, match="should hold"):
         signing_keys(pem)
+
+
+NAMED = f'{{"kid": "{SHARED.id}", "alg": '
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "[" * 3000,
+        '{"kid": ' + "[" * 3000,
+        '{"kid": ' + "9" * 3000 + "}",
+        '{"kid": {}, "alg": "HS256"}',
+        NAMED + "null}",
+        NAMED + '["HS256"]}',
+        NAMED + "5}",
+        NAMED + '"HS256", "crit": ["exp"]}',
+        NAMED + '"HS256", "b64": false, "crit": ["b64"]}',
+        "[]",
+        "null",
+        "\xff",
+    ],
+)
+def test_a_head_that_is_none_of_ours_is_bad(head: str) -> None:
+    encoded = base64.urlsafe_b64encode(head.encode("latin-1")).rstrip(b"=").decode()
+    _, claims, signature = ISSUER.issue(HOLDER, NOW, END).text.split(".")
+    with pytest.raises(BadCredential):
+        ISSUER.verify(f"{encoded}.{claims}.{signature}", NOW)

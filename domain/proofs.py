@@ -1,0 +1,46 @@
+"""Proofs: the password of somebody who is signed in, asked again before what a stolen access token must not do."""
+
+from dataclasses import dataclass
+
+from db import users
+from db.engine import Database, Transaction
+from db.rows import CredentialsRow
+from domain.errors import WrongPassword
+from domain.events import EventKind, RequestFacts, Subject, event
+from domain.ports import Ports
+from domain.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A password that has been compared with the viewer's own: None where there is no account any more."""
+
+    credentials: CredentialsRow | None
+    is_right: bool
+
+
+async def compare_own(db: Database, ports: Ports, viewer: Viewer, password: str) -> Proof:
+    """Compare a password with the viewer's own. Raises NotSignedIn."""
+    user_id = viewer.required()
+    async with db.reading() as rows:
+        credentials = await users.credentials_of(rows, user_id)
+    verification = await ports.hasher.verify(password, credentials and credentials.password_hash)
+    return Proof(credentials, verification.is_right)
+
+
+async def accept(
+    tx: Transaction, ports: Ports, viewer: Viewer, proof: Proof, facts: RequestFacts
+) -> WrongPassword | None:
+    """Take a proof, with the user locked until the transaction ends; None when it is good.
+
+    The refusal is returned, not raised, because the failed attempt is recorded. So is that of a password which was
+    changed since it was compared.
+    """
+    compared = proof.credentials
+    if compared is not None and proof.is_right and await users.hold(tx, compared):
+        return None
+    failed = event(
+        EventKind.REAUTHENTICATION_FAILED, Subject(viewer.user_id, target_id=viewer.user_id), facts, ports.clock.now()
+    )
+    await tx.add(failed)
+    return WrongPassword(message="This is not your password.", path=("password",))

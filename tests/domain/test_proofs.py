@@ -1,0 +1,38 @@
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import update
+
+from api.ports import ThreadedHasher
+from db.engine import Database
+from db.models import User
+from domain.errors import NotSignedIn
+from domain.passwords import hash_password
+from domain.proofs import compare_own
+from domain.viewer import NOBODY, Viewer
+from tests.records import NOW, MovableClock, add_person, make_ports
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    made = Database(database_url)
+    yield made
+    await made.close()
+
+
+async def test_a_password_is_compared_with_the_viewers_own(db: Database) -> None:
+    hasher = ThreadedHasher(1, 10)
+    ports = replace(make_ports(MovableClock()), hasher=hasher)
+    person = await add_person(db, "ada")
+    async with db.transaction() as tx:
+        await tx.execute(update(User).values(password_hash=hash_password("a quiet harbour")))
+
+    assert (await compare_own(db, ports, Viewer(person.id), "a quiet harbour")).is_right
+    assert not (await compare_own(db, ports, Viewer(person.id), "another")).is_right
+    async with db.transaction() as tx:
+        await tx.execute(update(User).values(disabled_at=NOW))
+    assert (await compare_own(db, ports, Viewer(person.id), "a quiet harbour")).credentials is None
+    with pytest.raises(NotSignedIn):
+        await compare_own(db, ports, NOBODY, "a quiet harbour")
+    hasher.close()
