@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -75,6 +75,16 @@ class RedisLink:
             self._answered_at = time.monotonic()
             return answer
         return default
+
+    async def run(self, script: str, keys: Sequence[str], values: Sequence[int]) -> list[int] | None:
+        """The integers that a Lua script answers, None instead of them where Redis is out of order."""
+
+        async def asked(client: Redis) -> list[int] | None:
+            # Sent by its digest, and whole only to a Redis that does not know it yet.
+            answer: list[int] = await client.register_script(script)(keys, values)
+            return answer
+
+        return await self.call(asked, default=None)
 
     async def ping(self) -> bool:
         """Whether Redis answers right now."""

@@ -90,6 +90,14 @@ def redis_url(run_folder: Path) -> str:
 
 
 @pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[servers.OwnRedis]:
+    """A Redis of the test's own, to be stopped and started."""
+    own = servers.OwnRedis(tmp_path)
+    yield own
+    own.kill()
+
+
+@pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """What the application of this test runs with; a module that needs others has a fixture of this name.
 

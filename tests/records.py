@@ -30,6 +30,9 @@ class MovableClock:
     def now(self) -> datetime:
         return self.time
 
+    def seconds(self) -> float:
+        return self.time.timestamp()
+
     def forward(self, **span: float) -> None:
         self.time += timedelta(**span)
 

@@ -185,3 +185,24 @@ def redis_command(folder: Path, port: int) -> list[str]:
     """How to start a Redis of one's own, for tests that stop it."""
     own = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", "", "--appendonly", "no"]
     return [program("redis", "redis-server"), *own]
+
+
+class OwnRedis:
+    """A redis-server that the test may kill, stop and start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._command = redis_command(folder, self.port)
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        assert wait_for(lambda: listens(self.port), START_SECONDS)
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()

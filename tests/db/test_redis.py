@@ -1,49 +1,18 @@
 import asyncio
-import os
 import signal
-import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
 from db.redis import RedisLink
-from tests.machine import free_port, listens, wait_for
-from tests.servers import redis_command
-
-
-class Server:
-    """A redis-server that the test may kill, stop and start."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._command = redis_command(folder, self.port)
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        assert wait_for(lambda: listens(self.port), 10)
-
-    def signal(self, number: signal.Signals) -> None:
-        os.kill(self.process.pid, number)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+from tests.machine import free_port
+from tests.servers import OwnRedis
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    own = Server(tmp_path)
-    yield own
-    own.kill()
-
-
-@pytest.fixture
-async def link(server: Server) -> AsyncIterator[RedisLink]:
-    own = RedisLink(server.url, retry_seconds=0.05)
+async def link(own_redis: OwnRedis) -> AsyncIterator[RedisLink]:
+    own = RedisLink(own_redis.url, retry_seconds=0.05)
     yield own
     await own.close()
 
@@ -72,28 +41,28 @@ async def test_a_call_gives_what_redis_answers(link: RedisLink) -> None:
     assert await link.call(lambda client: client.get("count"), default=None) == b"2"
 
 
-async def test_a_dead_redis_gives_defaults_and_comes_back(server: Server, link: RedisLink) -> None:
+async def test_a_dead_redis_gives_defaults_and_comes_back(own_redis: OwnRedis, link: RedisLink) -> None:
     assert await increment(link) == 1
-    server.kill()
+    own_redis.kill()
     assert await seconds_of_a_call(link) < 0.1
     assert await seconds_of_a_call(link) < 0.05
     assert not await link.ping()
     assert not link.is_up
-    server.start()
+    own_redis.start()
     assert await returns(link)
     assert await increment(link) == 1
 
 
-async def test_a_hanging_redis_is_waited_for_once(server: Server, link: RedisLink) -> None:
+async def test_a_hanging_redis_is_waited_for_once(own_redis: OwnRedis, link: RedisLink) -> None:
     assert await increment(link) == 1
-    server.signal(signal.SIGSTOP)
+    own_redis.signal(signal.SIGSTOP)
     try:
         times = [await seconds_of_a_call(link)]
         for _ in range(20):
             await asyncio.sleep(0.02)
             times.append(await seconds_of_a_call(link))
     finally:
-        server.signal(signal.SIGCONT)
+        own_redis.signal(signal.SIGCONT)
     assert times[0] < 0.5
     assert sorted(times[1:])[10] < 0.02
     assert await returns(link)
@@ -101,15 +70,15 @@ async def test_a_hanging_redis_is_waited_for_once(server: Server, link: RedisLin
     assert await increment(link) == 3
 
 
-async def test_many_calls_into_a_hanging_redis_wait_together(server: Server, link: RedisLink) -> None:
+async def test_many_calls_into_a_hanging_redis_wait_together(own_redis: OwnRedis, link: RedisLink) -> None:
     assert await link.ping()
-    server.signal(signal.SIGSTOP)
+    own_redis.signal(signal.SIGSTOP)
     try:
         started_at = time.perf_counter()
         answers = await asyncio.gather(*(increment(link) for _ in range(200)))
         elapsed = time.perf_counter() - started_at
     finally:
-        server.signal(signal.SIGCONT)
+        own_redis.signal(signal.SIGCONT)
     assert answers == [None] * 200
     assert elapsed < 2  # one after the other they would take sixteen
     assert await returns(link)
@@ -135,15 +104,15 @@ async def test_a_refused_command_gives_the_default_and_leaves_the_link_up(link: 
     assert link.is_up
 
 
-async def test_more_calls_than_connections_take_turns(server: Server) -> None:
-    link = RedisLink(server.url, timeout_seconds=5)
+async def test_more_calls_than_connections_take_turns(own_redis: OwnRedis) -> None:
+    link = RedisLink(own_redis.url, timeout_seconds=5)
     answers = await asyncio.gather(*(increment(link) for _ in range(500)))
     assert sorted(answer or 0 for answer in answers) == list(range(1, 501))
     await link.close()
 
 
-async def test_a_slow_command_is_no_outage_while_others_are_answered(server: Server) -> None:
-    link = RedisLink(server.url, timeout_seconds=0.4)
+async def test_a_slow_command_is_no_outage_while_others_are_answered(own_redis: OwnRedis) -> None:
+    link = RedisLink(own_redis.url, timeout_seconds=0.4)
     slow = asyncio.create_task(link.call(lambda _: asyncio.sleep(5, result="late"), default="default"))
     await asyncio.sleep(0.3)
     assert await link.ping()
