@@ -23,29 +23,32 @@ from api.deadlines import Deadlines
 from api.envelope import EnvelopeLimits
 from api.gate import Gate
 from api.graphiql import FILES_PATH, GraphiqlFiles, graphiql_response
-from api.graphql import GraphQLEndpoint
+from api.graphql import GraphQLEndpoint, refusal_response
 from api.health import Health, Part, health_routes
 from api.key_set import key_set_route
+from api.limits import Counting, RequestLimits
 from api.logs import get_logger
 from api.mail import mailer_of, warn_if_off
 from api.parting import Parting
 from api.ports import SystemClock, SystemRandomness, ThreadedHasher
-from api.problems import problem
+from api.problems import problem, problem_response
 from api.recorder import DownloadRecorder
 from api.requests import Requests
 from api.seals import AesSealer
 from api.secrets import SEALS, SIGNED_URLS, derive_key, secrets_of, token_keys
 from api.settings import Settings
-from api.transfers import Transfers
+from api.transfers import Asking, Transfers
 from api.worker import Worker
 from db.engine import Database
+from db.rates import RateCounter
 from db.redis import RedisLink
 from domain import sessions
 from domain.blobs import sweep
+from domain.errors import RateLimited
 from domain.events import RequestFacts
 from domain.jobs import JobKind, JobKinds
 from domain.mails import MAIL_JOB, send_mail
-from domain.policy import SessionPolicy, UploadPolicy
+from domain.policy import Limit, Rates, SessionPolicy, UploadPolicy
 from domain.ports import Ports
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
@@ -59,7 +62,16 @@ from schema.schema import build_schema
 from storage.disk import DiskStore
 
 WEB_DIST = Path(__file__).parent.parent / "web" / "dist"
-CORS_EXPOSED = ["X-Request-ID", "Retry-After", "ETag", "Content-Disposition", "Content-Range"]
+GRAPHQL_PATH = "/graphql"
+CORS_EXPOSED = [
+    "X-Request-ID",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "ETag",
+    "Content-Disposition",
+    "Content-Range",
+]
 CORS_SECONDS = 600
 SWEEP_END_SECONDS = 5
 WORKER_END_SECONDS = 5
@@ -85,9 +97,9 @@ def create_app(settings: Settings) -> ASGIApp:
     parts = parts_of(settings)
     app = Starlette(
         routes=[
-            Route("/graphql", _graphql(settings, parts)),
+            Route(GRAPHQL_PATH, _graphql(settings, parts)),
             Mount(FILES_PATH, GraphiqlFiles(WEB_DIST)),
-            *Transfers(parts.db, parts.store, parts.ports, parts.recorder, _authenticator(parts)).routes(),
+            *Transfers(parts.db, parts.store, parts.ports, parts.recorder, _asking(parts)).routes(),
             *health_routes(_health(parts)),
             key_set_route(parts.ports.tokens),
         ],
@@ -95,12 +107,13 @@ def create_app(settings: Settings) -> ASGIApp:
         lifespan=_lifespan(settings, parts),
     )
     app.router.redirect_slashes = False
-    return _around(app, settings)
+    return _around(app, settings, parts)
 
 
 def parts_of(settings: Settings) -> Parts:
     """Everything but the HTTP around it; nothing is connected yet. Raises SettingsError when no secret can be had."""
     given = secrets_of(settings)
+    redis = RedisLink(settings.redis_url) if settings.redis_url else None
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
     clock = SystemClock()
     hasher = ThreadedHasher(settings.hashing_threads, settings.hashing_queue)
@@ -124,10 +137,11 @@ def parts_of(settings: Settings) -> Parts:
         session_policy=SessionPolicy(
             idle=timedelta(seconds=settings.refresh_token_seconds), maximum=timedelta(seconds=settings.session_seconds)
         ),
+        limiter=RateCounter(redis),
+        rates=_rates(settings),
         public_url=settings.public_url,
         store_name=store.name,
     )
-    redis = RedisLink(settings.redis_url) if settings.redis_url else None
     return Parts(db, store, redis, hasher, ports, DownloadRecorder.into(db, clock))
 
 
@@ -163,8 +177,9 @@ def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
 
     return GraphQLEndpoint(
         executor=executor,
-        gate=Gate(executor, parts.db, parts.store, parts.ports.policy, _envelope_limits(settings)),
+        gate=Gate(executor, parts.db, parts.store, parts.ports, _envelope_limits(settings)),
         authenticate=_authenticator(parts),
+        counting=Counting(parts.ports, _facts_of),
         facts_of=_facts_of,
         make_context=make_context,
         report=_report,
@@ -178,6 +193,10 @@ def _authenticator(parts: Parts) -> Callable[[Headers], Awaitable[Viewer]]:
         return await viewer_of(parts.db, parts.ports, headers)
 
     return authenticate
+
+
+def _asking(parts: Parts) -> Asking:
+    return Asking(_authenticator(parts), Counting(parts.ports, _facts_of))
 
 
 def _facts_of(scope: Scope) -> RequestFacts:
@@ -197,6 +216,11 @@ def _query_limits(settings: Settings) -> QueryLimits:
     )
 
 
+def _rates(settings: Settings) -> Rates:
+    limits = Limit if settings.rate_limits else ()
+    return {limit: getattr(settings, limit.replace("-", "_")) for limit in limits}
+
+
 def _envelope_limits(settings: Settings) -> EnvelopeLimits:
     return EnvelopeLimits(
         request_bytes=settings.maximum_request_bytes,
@@ -210,8 +234,9 @@ def _health(parts: Parts) -> Health:
     return Health({"database": Part(parts.db.check), "store": Part(parts.store.check), "redis": redis})
 
 
-def _around(app: ASGIApp, settings: Settings) -> ASGIApp:
+def _around(app: ASGIApp, settings: Settings, parts: Parts) -> ASGIApp:
     """The application inside what every request passes through, from the inside out."""
+    app = RequestLimits(app, parts.ports, _facts_of, _too_many)
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
@@ -274,6 +299,12 @@ async def _end(sweeping: asyncio.Task[None]) -> None:
     await asyncio.wait({sweeping}, timeout=SWEEP_END_SECONDS)
     sweeping.cancel()
     await asyncio.wait({sweeping}, timeout=SWEEP_END_SECONDS)
+
+
+def _too_many(refusal: RateLimited, scope: Scope) -> Response:
+    if scope["path"] == GRAPHQL_PATH:
+        return refusal_response(refusal, scope)
+    return problem_response(refusal, scope["state"]["request_id"])
 
 
 async def _not_served(request: Request, error: Exception) -> Response:

@@ -6,12 +6,17 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from db.rates import Rate
+
 Network = IPv4Network | IPv6Network
 UNITS = {"": 1, "b": 1} | {
     f"{prefix}{suffix}": factor**power
     for power, prefix in enumerate("kmgt", 1)
     for suffix, factor in (("b", 1000), ("ib", 1024))
 }
+SPANS = {"second": 1, "minute": 60, "hour": 60 * 60, "day": 24 * 60 * 60}
+LARGEST_AMOUNT = 1 << 53
+_RATE = re.compile(r"([^/]+)/\s*(\d{0,4})\s*(second|minute|hour|day)s?", re.ASCII | re.IGNORECASE)
 _SIZE = re.compile(r"(\d{1,15})\s*([a-z]{0,3})", re.ASCII | re.IGNORECASE)
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _ASYNC_SCHEMES = {
@@ -48,6 +53,27 @@ def size_in_bytes(value: object) -> object:
     if not match or match[2].lower() not in UNITS:
         raise ValueError("should be a number of bytes such as 1048576, 512MiB or 5GiB")
     return int(match[1]) * UNITS[match[2].lower()]
+
+
+def rate(value: object) -> object:
+    """`600/minute`, `20 / 15 minutes` or `1 TiB/day`, as a Rate. Anything but text passes unchanged."""
+    if not isinstance(value, str):
+        return value
+    match = _RATE.fullmatch(value.strip())
+    if not match:
+        raise ValueError("should be a rate such as 600/minute, 20/15minutes or 1TiB/day")
+    amount, seconds = size_in_bytes(match[1]), int(match[2] or 1) * SPANS[match[3].lower()]
+    if not isinstance(amount, int) or not 1 <= amount <= LARGEST_AMOUNT or seconds == 0:
+        raise ValueError("should allow something in some time, such as 600/minute")
+    return Rate(amount, seconds)
+
+
+def written_rate(given: Rate) -> str:
+    """A rate as `rate` reads it."""
+    span, length = next((name, length) for name, length in reversed(SPANS.items()) if given.seconds % length == 0)
+    unit = next((unit for unit in ("TiB", "GiB") if given.amount % UNITS[unit.lower()] == 0), "")
+    number = given.seconds // length
+    return f"{given.amount // UNITS[unit.lower()]}{unit}/" + (span if number == 1 else f"{number}{span}s")
 
 
 def _pieces(value: object) -> list[str]:

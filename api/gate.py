@@ -5,7 +5,7 @@ execution, and the cleaning up after it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from api.multipart import MultipartReader
 from api.part_heads import CHARSETS, PartHead, boundary_of, shortened
 from api.upload_map import Operation, find_places, read_map
 from db.engine import Database
-from domain.policy import UploadPolicy
+from domain.ports import Ports
 from domain.viewer import Viewer
 from schema.execution import Executor, Prepared, Variables
 from schema.uploads import UploadSlot, uploads_of
@@ -44,6 +44,10 @@ class GatedOperation:
     variables: Variables
 
 
+async def _allow(_prepared: Prepared) -> None:
+    """Every operation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Made once; every upload passes through `receive`."""
@@ -51,12 +55,12 @@ class Gate:
     executor: Executor
     db: Database
     store: BlobStore
-    policy: UploadPolicy
+    ports: Ports
     limits: EnvelopeLimits
 
     @asynccontextmanager
     async def receive(
-        self, incoming: Incoming, viewer: Viewer, allow: Callable[[Prepared], None] = lambda _: None
+        self, incoming: Incoming, viewer: Viewer, allow: Callable[[Prepared], Awaitable[None]] = _allow
     ) -> AsyncIterator[GatedOperation]:
         """Read, judge and store one request's uploads; whatever execution did not take is removed on leaving the block.
 
@@ -72,7 +76,7 @@ class Gate:
         boundary = boundary_of(incoming.content_type)
         reader = MultipartReader(self._counted(incoming), boundary)
         operation, slots = await self._judge(reader, allow)
-        intake = Intake([Delivery(slot) for slot in slots], self.store, self.policy)
+        intake = Intake([Delivery(slot) for slot in slots], self.store, self.ports)
         async with self.db.reading() as rows:
             await intake.admit(rows, viewer)
         try:
@@ -82,19 +86,19 @@ class Gate:
             await _despite_cancellation(intake.abandon())
 
     async def _judge(
-        self, reader: MultipartReader, allow: Callable[[Prepared], None]
+        self, reader: MultipartReader, allow: Callable[[Prepared], Awaitable[None]]
     ) -> tuple[GatedOperation, list[UploadSlot]]:
         """Everything that can be said before a file part begins, and without the database."""
         raw = await _field(reader, "operations", self.limits.operations_bytes)
         given = from_json(raw, "The part “operations”")
         prepared = self.executor.prepare(given.query, given.operation_name)
-        allow(prepared)
+        await allow(prepared)
         mapping = read_map(await _field(reader, "map", self.limits.map_bytes))
         places = find_places(
             Operation(self.executor.schema, prepared.operation, prepared.fragments),
             given.variables,
             mapping,
-            self.policy.maximum_files,
+            self.ports.policy.maximum_files,
         )
         slots = [UploadSlot(place.part_name) for place in places]
         for place, slot in zip(places, slots, strict=True):

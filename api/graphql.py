@@ -18,7 +18,16 @@ from starlette.types import Receive, Scope, Send
 from api.bodies import Parameters, body_of, from_json, from_url, read_body
 from api.envelope import EnvelopeBreach, SenderGone
 from api.gate import Gate, Incoming
-from api.negotiation import AnswerType, BodyType, RequestRefused, answer_type, body_type, check_preflight
+from api.limits import Counting
+from api.negotiation import (
+    AnswerType,
+    BodyType,
+    NothingAcceptable,
+    RequestRefused,
+    answer_type,
+    body_type,
+    check_preflight,
+)
 from api.problems import STATUS, headers_of
 from domain.errors import ExpiredCredential, Refusal
 from domain.events import RequestFacts
@@ -57,16 +66,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class _Asker:
+    """Whose request it is; `expired` keeps those out who want more than to sign in."""
+
+    scope: Scope
+    viewer: Viewer
+    expired: ExpiredCredential | None
+
+
+@dataclass(frozen=True, slots=True)
 class GraphQLEndpoint:
     """An ASGI application for one path.
 
     `authenticate` finds the viewer from the head (raises BadCredential), `facts_of` what else is known of the request,
-    `make_context` what resolvers get; `page` answers a browser's GET, None: nothing does. `body_bytes` limits JSON.
+    `make_context` what resolvers get; `counting` refuses viewers who ask too much; `page` answers a browser's GET,
+    None: nothing does. `body_bytes` limits JSON.
     """
 
     executor: Executor
     gate: Gate
     authenticate: Callable[[Headers], Awaitable[Viewer]]
+    counting: Counting
     facts_of: Callable[[Scope], RequestFacts]
     make_context: Callable[[Viewer, RequestFacts], object]
     report: Report
@@ -87,51 +107,56 @@ class GraphQLEndpoint:
         except SenderGone:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a GraphQL body
-            response = _response(self._refusal(error, self.facts_of(scope).request_id), media_type)
+            response = _response(self._refused(error, self.facts_of(scope).request_id), media_type)
         await response(scope, receive, send)
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
         method = scope["method"]
         if method not in {"GET", "POST"}:
             raise MethodUnsupported(f"{method} is not served here.")
-        facts = self.facts_of(scope)
         if method == "GET":
-            viewer, expired = await self._viewer(headers)
-            prepared, variables = self._prepared(from_url(scope["query_string"]), expired)
+            asker = await self._asker(scope, headers)
+            prepared, variables = await self._prepared(from_url(scope["query_string"]), asker)
             if prepared.kind is not OperationType.QUERY:
                 raise ChangeByGet("GET answers queries; send this one by POST.")
-            return await self._executed(prepared, variables, viewer, facts)
+            return await self._executed(prepared, variables, asker)
         kind = body_type(headers.getlist("content-type"), headers.get("content-encoding"))
         if kind is BodyType.MULTIPART:
             check_preflight(headers)
-            return await self._upload(headers, receive, facts)
-        viewer, expired = await self._viewer(headers)
+            return await self._upload(await self._asker(scope, headers), headers, receive)
+        asker = await self._asker(scope, headers)
         body = await read_body(receive, _length(headers), self.body_bytes)
-        prepared, variables = self._prepared(from_json(body), expired)
-        return await self._executed(prepared, variables, viewer, facts)
+        prepared, variables = await self._prepared(from_json(body), asker)
+        return await self._executed(prepared, variables, asker)
 
-    async def _upload(self, headers: Headers, receive: Receive, facts: RequestFacts) -> Answer:
-        viewer, expired = await self._viewer(headers)
+    async def _upload(self, asker: _Asker, headers: Headers, receive: Receive) -> Answer:
         incoming = Incoming(headers.get("content-type"), _length(headers), body_of(receive))
-        async with self.gate.receive(incoming, viewer, partial(_require_valid, expired)) as operation:
-            return await self._executed(operation.prepared, operation.variables, viewer, facts)
+        async with self.gate.receive(incoming, asker.viewer, partial(self._allow, asker)) as operation:
+            return await self._executed(operation.prepared, operation.variables, asker)
 
-    async def _viewer(self, headers: Headers) -> tuple[Viewer, ExpiredCredential | None]:
+    async def _asker(self, scope: Scope, headers: Headers) -> _Asker:
         try:
-            return await self.authenticate(headers), None
+            viewer, expired = await self.authenticate(headers), None
         except ExpiredCredential as refusal:
-            return NOBODY, refusal
+            viewer, expired = NOBODY, refusal
+        await self.counting.request(scope, viewer)
+        return _Asker(scope, viewer, expired)
 
-    def _prepared(self, given: Parameters, expired: ExpiredCredential | None) -> tuple[Prepared, Variables]:
+    async def _allow(self, asker: _Asker, prepared: Prepared) -> None:
+        _require_valid(asker.expired, prepared)
+        await self.counting.cost(asker.scope, asker.viewer, prepared.cost)
+
+    async def _prepared(self, given: Parameters, asker: _Asker) -> tuple[Prepared, Variables]:
         prepared = self.executor.prepare(given.query, given.operation_name)
-        _require_valid(expired, prepared)
+        await self._allow(asker, prepared)
         return prepared, self.executor.coerce(prepared, given.variables)
 
-    async def _executed(self, prepared: Prepared, variables: Variables, viewer: Viewer, facts: RequestFacts) -> Answer:
-        context = self.make_context(viewer, facts)
+    async def _executed(self, prepared: Prepared, variables: Variables, asker: _Asker) -> Answer:
+        facts = self.facts_of(asker.scope)
+        context = self.make_context(asker.viewer, facts)
         return Answer(await self.executor.execute(prepared, variables, context, facts.request_id))
 
-    def _refusal(self, error: Exception, request_id: str | None) -> Answer:
+    def _refused(self, error: Exception, request_id: str | None) -> Answer:
         if isinstance(error, QueryRefused):
             body = {"errors": [one.formatted for one in error.errors]}
             return Answer(body, error.status, is_well_formed=True)
@@ -139,9 +164,22 @@ class GraphQLEndpoint:
             body = {"errors": [{"message": error.message, "extensions": {"code": error.code}}]}
             return Answer(body, error.status, error.headers if isinstance(error, RequestRefused) else {})
         if isinstance(error, Refusal):
-            return Answer({"errors": [refused(error).formatted]}, STATUS[error.kind], headers_of(error))
+            return _refusal(error)
         self.report(error)
         return Answer(fault_body(request_id), 500)
+
+
+def refusal_response(refusal: Refusal, scope: Scope) -> Response:
+    """The answer to a request that was refused before it came here, in the form of all others."""
+    try:
+        media_type = answer_type(_accepted(Headers(scope=scope)))
+    except NothingAcceptable:
+        media_type = AnswerType.JSON
+    return _response(_refusal(refusal), media_type)
+
+
+def _refusal(refusal: Refusal) -> Answer:
+    return Answer({"errors": [refused(refusal).formatted]}, STATUS[refusal.kind], headers_of(refusal))
 
 
 def _require_valid(expired: ExpiredCredential | None, prepared: Prepared) -> None:

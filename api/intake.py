@@ -11,6 +11,8 @@ from api.part_heads import PartHead, shortened
 from db.engine import Rows
 from domain.errors import Refusal
 from domain.policy import UploadPolicy
+from domain.ports import Ports
+from domain.rates import Allowance
 from domain.uploads import Part, Receiver, UploadIntent, admit_intent, admit_part
 from domain.viewer import Viewer
 from schema.uploads import UploadSlot
@@ -24,6 +26,7 @@ class Delivery:
         self.slot = slot
         self._intent = slot.intent or UploadIntent()
         self._workspace_id: UUID | None = None
+        self._allowance: Allowance | None = None
         self._receiver: Receiver | None = None
 
     @property
@@ -31,20 +34,21 @@ class Delivery:
         """Whether its bytes are of no use any more."""
         return isinstance(self.slot.outcome, Refusal)
 
-    async def admit(self, rows: Rows, viewer: Viewer) -> None:
+    async def admit(self, rows: Rows, ports: Ports, viewer: Viewer) -> None:
         """Ask the rules what the operation alone decides."""
         try:
             self._workspace_id = await admit_intent(rows, viewer, self._intent)
+            self._allowance = Allowance(ports, viewer)
         except Refusal as refusal:
             self.slot.outcome = refusal
 
     async def begin(self, store: BlobStore, policy: UploadPolicy, part: Part) -> None:
         """Ask the rules what the part's head decides, and open a blob."""
-        if self._workspace_id is None:
+        if self._workspace_id is None or self._allowance is None:
             return
         try:
             admission = admit_part(policy, self._workspace_id, self._intent, part)
-            self._receiver = await Receiver.begin(store, admission)
+            self._receiver = await Receiver.begin(store, admission, self._allowance)
         except Refusal as refusal:
             self.slot.outcome = refusal
 
@@ -81,9 +85,9 @@ class Delivery:
 class Intake:
     """The deliveries of one request by the name of their part; one part may have several."""
 
-    def __init__(self, deliveries: Iterable[Delivery], store: BlobStore, policy: UploadPolicy) -> None:
+    def __init__(self, deliveries: Iterable[Delivery], store: BlobStore, ports: Ports) -> None:
         self._store = store
-        self._policy = policy
+        self._ports = ports
         self._by_part: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
             self._by_part.setdefault(delivery.slot.part_name, []).append(delivery)
@@ -93,7 +97,7 @@ class Intake:
     async def admit(self, rows: Rows, viewer: Viewer) -> None:
         """Ask the rules about every upload, before any byte of any file."""
         for delivery in self._deliveries():
-            await delivery.admit(rows, viewer)
+            await delivery.admit(rows, self._ports, viewer)
 
     async def receive(self, reader: MultipartReader, files_end: int | None) -> None:
         """Store the parts in whatever order they come, up to the final boundary.
@@ -145,7 +149,7 @@ class Intake:
         if size is None and files_end is not None and len(self._begun) == len(self._by_part):
             size = max(0, files_end - position)
         for delivery in self._by_part[head.name]:
-            await delivery.begin(self._store, self._policy, Part(head.filename, head.media_type, size))
+            await delivery.begin(self._store, self._ports.policy, Part(head.filename, head.media_type, size))
 
     def _check_complete(self) -> None:
         if self._awaited:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import orjson
 from starlette.responses import Response
 
-from domain.errors import Kind, Refusal, Unavailable
+from domain.errors import Kind, RateLimited, Refusal, Unavailable
 from schema.answers import details_of
 
 STATUS = {
@@ -50,6 +50,6 @@ def headers_of(refusal: Refusal) -> dict[str, str]:
     """What HTTP says of a refusal beside its status: how to authenticate (RFC 6750), when to come back."""
     if refusal.kind is Kind.UNAUTHENTICATED:
         return {"www-authenticate": "Bearer"}
-    if isinstance(refusal, Unavailable):
+    if isinstance(refusal, Unavailable | RateLimited):
         return {"retry-after": str(refusal.retry_after_seconds)}
     return {}

@@ -17,13 +17,15 @@ from api.formats import (
     networks,
     origins,
     public_url,
+    rate,
     redis_url,
     size_in_bytes,
     smtp_server,
 )
+from db.rates import Rate
 
-KIB, MIB, GIB = 1024, 1024**2, 1024**3
-DAY = 24 * 60 * 60
+KIB, MIB, GIB, TIB = 1024, 1024**2, 1024**3, 1024**4
+MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
 MINIMUM_SECRET_BYTES = 32
 ALLOWED_EXTENSIONS = (
     "pdf,doc,docx,xls,xlsx,ppt,pptx,txt,csv,json,xml,md,jpg,jpeg,png,gif,bmp,webp,mp4,avi,mov,wmv,mp3,wav,ogg,"
@@ -35,6 +37,7 @@ Bytes = Annotated[int, BeforeValidator(size_in_bytes), Field(ge=0)]
 Extensions = Annotated[frozenset[str], BeforeValidator(extensions)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(networks)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(origins)]
+PerTime = Annotated[Rate, BeforeValidator(rate)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -128,7 +131,27 @@ class Settings(BaseSettings):
     )
     session_seconds: Count = Field(365 * DAY, description="How long a session lasts at most, however often refreshed.")
     hashing_threads: int = Field(0, ge=0, description="Threads that hash passwords; 0 is one per processor.")
-    hashing_queue: Count = Field(64, description="Passwords that may wait to be hashed before logins are put off.")
+    hashing_queue: Count = Field(
+        128, description="Passwords that may wait to be hashed before logins are put off; half of it for one address."
+    )
+
+    rate_limits: bool = Field(default=True, description="Whether the rates that follow are limits.")
+    requests_per_address: PerTime = Field(Rate(12_000, MINUTE), description="Requests from one address.")
+    requests_per_user: PerTime = Field(Rate(6_000, MINUTE), description="Requests of one user.")
+    cost_per_address: PerTime = Field(
+        Rate(500_000, MINUTE), description="What the operations of people who are not signed in cost, per address."
+    )
+    cost_per_user: PerTime = Field(Rate(1_000_000, MINUTE), description="What the operations of one user cost.")
+    uploaded_bytes_per_user: PerTime = Field(Rate(1 * TIB, DAY), description="Bytes that one user uploads.")
+    logins_per_address: PerTime = Field(
+        Rate(100, HOUR), description="Failed logins from one address; after so many, delays that grow."
+    )
+    logins_per_account: PerTime = Field(
+        Rate(10, HOUR), description="Failed logins to one account; after so many, delays that grow."
+    )
+    signups_per_address: PerTime = Field(Rate(300, HOUR), description="Attempts to sign up from one address.")
+    mails_per_address: PerTime = Field(Rate(30, HOUR), description="Mails that one address asks for.")
+    mails_per_account: PerTime = Field(Rate(5, HOUR), description="Mails that are sent to one account on demand.")
 
     maximum_file_bytes: Bytes = Field(5 * GIB, description="The largest file.")
     maximum_request_bytes: Bytes = Field(

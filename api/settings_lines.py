@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import SecretStr
 
+from api.formats import written_rate
 from api.settings import Settings
 from api.variables import Reading, variable_of
+from db.rates import Rate
 
 MASK = "********"
 _PASSWORD = re.compile(r"(?<=://)([^/@]*?):[^@]*@|(?<=password=)[^&]*")
@@ -26,14 +28,19 @@ def _written(field: str, settings: Settings) -> str:
         return ""
     if isinstance(value, SecretStr):
         return MASK
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}"
     if not isinstance(value, str) and isinstance(value, Iterable):
         pieces = map(str, value)
         return ",".join(sorted(pieces) if isinstance(value, frozenset) else pieces)
-    return masked(str(value))
+    match value:
+        case bool():
+            text = str(value).lower()
+        case float():
+            text = f"{value:g}"
+        case Rate():
+            text = written_rate(value)
+        case _:
+            text = masked(str(value))
+    return text
 
 
 def masked(url: str) -> str:

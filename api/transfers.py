@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from api.credentials import bearer_token
+from api.limits import Counting
 from api.logs import get_logger
 from api.outflow import Outflow
 from api.problems import problem, problem_response
@@ -81,18 +82,26 @@ class Pieces(NamedTuple):
     rest: AsyncGenerator[bytes, None]
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How it is found out who asks, and whether they ask too much."""
+
+    authenticate: Authenticate
+    counting: Counting
+
+
 class Transfers:
     """The ASGI application behind both routes."""
 
     def __init__(
-        self, db: Database, store: BlobStore, ports: Ports, recorder: DownloadRecorder, authenticate: Authenticate
+        self, db: Database, store: BlobStore, ports: Ports, recorder: DownloadRecorder, asking: Asking
     ) -> None:
         self._db = db
         self._store = store
         self._files = store if isinstance(store, LocalFiles) else None
         self._ports = ports
         self._recorder = recorder
-        self._authenticate = authenticate
+        self._asking = asking
 
     def routes(self) -> list[BaseRoute]:
         """Where it is found. Methods are judged here, so that a wrong one is answered like every other problem."""
@@ -144,9 +153,10 @@ class Transfers:
         if token is None:
             raise NotSignedIn
         holder = self._ports.tokens.verify(token, self._ports.clock.now())
+        await self._asking.counting.request(scope, Viewer(holder.user_id))
         download = await self._db.ask(open_all, _wanted(holder, scope["path_params"]))
         if download is None:
-            await self._authenticate(headers)
+            await self._asking.authenticate(headers)
             raise NotFound(message=NO_SUCH_FILE)
         return download
 

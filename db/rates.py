@@ -18,7 +18,8 @@ MAXIMUM_KEPT = 50_000
 """Keys counted in this process at most; those not asked for the longest go first."""
 DOUBLINGS = 10
 """How often a growing delay doubles until it is as long as the span of its rate."""
-ROUNDING_SECONDS = 1e-5
+ROUNDING_SECONDS = 1e-3
+"""What a thousand sums of times since 1970 may be wrong by."""
 
 
 @dataclass(frozen=True, slots=True)

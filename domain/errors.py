@@ -217,6 +217,18 @@ class DigestMismatch(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class RateLimited(Refusal):
+    """More was asked for than a limit allows in its window; `policy` names the limit."""
+
+    code = "RATE_LIMITED"
+    kind = Kind.RATE_LIMITED
+    policy: str
+    limit: int
+    window_seconds: int
+    retry_after_seconds: int
+
+
+@dataclass(eq=False, kw_only=True)
 class Unavailable(Refusal):
     """Something the request needs is out of order for now: a full disk, a store that does not answer."""
 

@@ -1,7 +1,11 @@
-"""What the settings decide: what may be uploaded, and how long sessions last."""
+"""What the settings decide: what may be uploaded, how long sessions last, and how much in how long a time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+
+from db.rates import Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +28,22 @@ class SessionPolicy:
     def end(self, created_at: datetime, now: datetime) -> datetime:
         """When a session that is used now will end."""
         return min(now + self.idle, created_at + self.maximum)
+
+
+class Limit(StrEnum):
+    """What there is a rate for, under the name that answers and headers give it."""
+
+    REQUESTS_PER_ADDRESS = "requests-per-address"
+    REQUESTS_PER_USER = "requests-per-user"
+    COST_PER_ADDRESS = "cost-per-address"
+    COST_PER_USER = "cost-per-user"
+    UPLOADED_BYTES_PER_USER = "uploaded-bytes-per-user"
+    LOGINS_PER_ADDRESS = "logins-per-address"
+    LOGINS_PER_ACCOUNT = "logins-per-account"
+    SIGNUPS_PER_ADDRESS = "signups-per-address"
+    MAILS_PER_ADDRESS = "mails-per-address"
+    MAILS_PER_ACCOUNT = "mails-per-account"
+
+
+Rates = Mapping[Limit, Rate]
+"""How much of what is allowed; what is not in it is not limited."""

@@ -1,12 +1,14 @@
 """What the rules need from outside, as protocols; the edge implements them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from db.rates import Charge, Standing
 from domain.mail_messages import MailMessage
 from domain.passwords import Verification
-from domain.policy import SessionPolicy, UploadPolicy
+from domain.policy import Rates, SessionPolicy, UploadPolicy
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
 
@@ -20,13 +22,16 @@ class Clock(Protocol):
 
 
 class Hasher(Protocol):
-    """Passwords into hashes, away from the event loop. Raises Unavailable when too many wait."""
+    """Passwords into hashes, away from the event loop. Raises Unavailable when too many wait.
 
-    async def hash(self, password: str) -> str:
+    `asker` tells apart who asks, so that nobody takes all the room.
+    """
+
+    async def hash(self, password: str, asker: str | None = None) -> str:
         """A hash under the current scheme."""
         ...
 
-    async def verify(self, password: str, hashed: str | None) -> Verification:
+    async def verify(self, password: str, hashed: str | None, asker: str | None = None) -> Verification:
         """Compare; None costs as much as a wrong password."""
         ...
 
@@ -70,6 +75,18 @@ class Sealer(Protocol):
         ...
 
 
+class Limiter(Protocol):
+    """Counts what is taken from rates. Never raises: what it counts in may be lost, and counting begins anew."""
+
+    async def take(self, charges: Sequence[Charge]) -> Sequence[Standing]:
+        """Take all of the charges or none of them; how each stands, in order."""
+        ...
+
+    async def give_back(self, charges: Sequence[Charge]) -> None:
+        """Undo charges that were taken."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the rules need from outside."""
@@ -83,5 +100,7 @@ class Ports:
     signer: Signer
     policy: UploadPolicy
     session_policy: SessionPolicy
+    limiter: Limiter
+    rates: Rates
     public_url: str
     store_name: str

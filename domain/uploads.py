@@ -1,16 +1,18 @@
 """Bytes on their way in: judged before they are read, counted while they pass, and kept until a file claims them."""
 
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
 from db.engine import Rows
 from domain.access import writable_workspace
-from domain.errors import DigestMismatch, FileTooLarge, InvalidInput, Unavailable
+from domain.errors import DigestMismatch, FileTooLarge, InvalidInput, RateLimited, Unavailable
 from domain.media import HEAD_BYTES
 from domain.names import clean_name, judge_extension
 from domain.policy import UploadPolicy
+from domain.rates import Allowance
 from domain.viewer import Viewer
 from storage.keys import new_key
 from storage.store import BlobStore, BlobWriter, Stored, StoreError, StoreFull
@@ -45,6 +47,7 @@ class Admission:
     declared_media_type: str | None
     digest: str | None
     limit: int
+    declared_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +83,36 @@ def admit_part(policy: UploadPolicy, workspace_id: UUID, intent: UploadIntent, p
     if part.declared_size is not None and part.declared_size > policy.maximum_file_bytes:
         raise _too_large(policy.maximum_file_bytes)
     digest = intent.digest.lower() if intent.digest is not None else None
-    return Admission(workspace_id, name, part.media_type, digest, policy.maximum_file_bytes)
+    return Admission(workspace_id, name, part.media_type, digest, policy.maximum_file_bytes, part.declared_size)
 
 
 class Receiver:
     """One upload's bytes into the store. Whatever it raises, it has removed what it stored."""
 
-    def __init__(self, admission: Admission, writer: BlobWriter) -> None:
+    def __init__(self, admission: Admission, allowance: Allowance, writer: BlobWriter) -> None:
         self._admission = admission
+        self._allowance = allowance
         self._writer = writer
         self._head = bytearray()
+        self._size = 0
 
     @classmethod
-    async def begin(cls, store: BlobStore, admission: Admission) -> Self:
-        """Open a blob for the upload. Raises Unavailable."""
+    async def begin(cls, store: BlobStore, admission: Admission, allowance: Allowance) -> Self:
+        """Open a blob for the upload. Raises RateLimited and Unavailable."""
+        await allowance.begin(admission.declared_size)
         try:
-            return cls(admission, await store.create(new_key()))
+            return cls(admission, allowance, await store.create(new_key()))
         except StoreError as error:
+            await allowance.abandon(0)
             raise _unavailable(error) from error
 
     async def write(self, data: bytes) -> None:
-        """Take the next bytes. Raises FileTooLarge and Unavailable."""
-        if self._writer.size + len(data) > self._admission.limit:
+        """Take the next bytes. Raises FileTooLarge, RateLimited and Unavailable."""
+        self._size += len(data)
+        if self._size > self._admission.limit:
             await self.abandon()
             raise _too_large(self._admission.limit)
+        await self._count(self._allowance.grow(self._size))
         if len(self._head) < HEAD_BYTES:
             self._head += data[: HEAD_BYTES - len(self._head)]
         try:
@@ -113,7 +122,8 @@ class Receiver:
             raise _unavailable(error) from error
 
     async def finish(self) -> Received:
-        """Make the bytes durable. Raises DigestMismatch and Unavailable."""
+        """Make the bytes durable. Raises DigestMismatch, RateLimited and Unavailable."""
+        await self._count(self._allowance.finish(self._size))
         try:
             stored = await self._writer.finish()
         except StoreError as error:
@@ -128,7 +138,15 @@ class Receiver:
 
     async def abandon(self) -> None:
         """Remove what was stored. May be called at any time, also again."""
+        await self._allowance.abandon(self._size)
         await self._writer.abandon()
+
+    async def _count(self, counting: Awaitable[None]) -> None:
+        try:
+            await counting
+        except RateLimited:
+            await self.abandon()
+            raise
 
 
 def _too_large(limit: int) -> FileTooLarge:

@@ -62,12 +62,13 @@ class QueryRefused(Exception):  # noqa: N818 - the service says no
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document that may be executed, the operation chosen in it, and the names of that one's root fields."""
+    """A document that may be executed, the operation chosen in it, the names of that one's root fields, its cost."""
 
     document: DocumentNode
     operation: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
     root_fields: frozenset[str]
+    cost: int
 
     @property
     def kind(self) -> OperationType:
@@ -95,8 +96,8 @@ class Executor:
         key = query, operation_name or None
         prepared = self._kept.get(key)
         if prepared is None:
-            document = self._validated(query)
-            prepared = _prepared(document, operation_name or None)
+            document, costs = self._validated(query)
+            prepared = _prepared(document, operation_name or None, costs)
             self._keep(key, prepared)
         else:
             self._kept.move_to_end(key)
@@ -138,12 +139,13 @@ class Executor:
             answer["errors"] = formatted(result.errors, self._report, request_id)
         return answer
 
-    def _validated(self, query: str) -> DocumentNode:
+    def _validated(self, query: str) -> tuple[DocumentNode, list[int]]:
         length = len(query) if len(query) > self._limits.bytes else len(query.encode("utf-8", "replace"))
         if length > self._limits.bytes:
             raise QueryRefused([too_complex("bytes", self._limits.bytes, length)])
         document = _parsed(query, self._limits.tokens)
-        errors = [error for price in prices(self.schema, document) for error in excesses(price, self._limits)]
+        priced = prices(self.schema, document)
+        errors = [error for price in priced for error in excesses(price, self._limits)]
         if errors:
             raise QueryRefused(errors[:MAXIMUM_ERRORS])
         errors = validate(self.schema, document, self._rules, MAXIMUM_ERRORS, hide_suggestions=self._secretive)
@@ -155,7 +157,7 @@ class Executor:
                 error.message = error.message.partition(" Did you mean ")[0]
         if errors:
             raise QueryRefused(coded(errors, "GRAPHQL_VALIDATION_FAILED"))
-        return document
+        return document, [price.cost for price in priced]
 
     def _keep(self, key: tuple[str, str | None], prepared: Prepared) -> None:
         self._kept[key] = prepared
@@ -187,13 +189,24 @@ def _parsed(query: str, maximum_tokens: int) -> DocumentNode:
         raise QueryRefused(coded([error], "GRAPHQL_PARSE_FAILED")) from error
 
 
-def _prepared(document: DocumentNode, operation_name: str | None) -> Prepared:
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    named = [node for node in operations if operation_name is None or (node.name and node.name.value == operation_name)]
+def _prepared(document: DocumentNode, operation_name: str | None, costs: list[int]) -> Prepared:
+    # A document that has been validated consists of operations and fragments: each has its price.
+    operations = [
+        (node, cost)
+        for node, cost in zip(document.definitions, costs, strict=True)
+        if isinstance(node, OperationDefinitionNode)
+    ]
+    named = [
+        (node, cost)
+        for node, cost in operations
+        if operation_name is None or (node.name and node.name.value == operation_name)
+    ]
     if len(named) != 1:
         raise QueryRefused(coded([GraphQLError(_not_chosen(operation_name))], "OPERATION_NOT_FOUND"))
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    return Prepared(document, named[0], fragments, frozenset(_root_fields(named[0].selection_set, fragments)))
+    [(operation, cost)] = named
+    root_fields = frozenset(_root_fields(operation.selection_set, fragments))
+    return Prepared(document, operation, fragments, root_fields, cost)
 
 
 def _not_chosen(operation_name: str | None) -> str:

@@ -40,6 +40,7 @@ class ProblemCode(Enum):
         "MEDIA_TYPE_NOT_ALLOWED", description="The bytes are not what the name says."
     )
     DIGEST_MISMATCH = strawberry.enum_value("DIGEST_MISMATCH", description="Other bytes arrived than were announced.")
+    RATE_LIMITED = strawberry.enum_value("RATE_LIMITED", description="Too much in too short a time; try again later.")
     UNAVAILABLE = strawberry.enum_value("UNAVAILABLE", description="Out of order for now; try again later.")
 
 
@@ -150,6 +151,18 @@ class DigestMismatch(Problem):
     actual: str = strawberry.field(description="The SHA-256 of what arrived, in hex.")
 
 
+@strawberry.type(description="Too much in too short a time; try again later.")
+class RateLimited(Problem):
+    """See `domain.errors.RateLimited`."""
+
+    retry_after_seconds: int = strawberry.field(description="In how many seconds to try again.")
+    policy: str = strawberry.field(description="The limit that was met, by the name it has in `RateLimit` headers.")
+    limit: ByteCount = strawberry.field(
+        description="How much it allows in its window: requests, attempts, cost or bytes."
+    )
+    window_seconds: int = strawberry.field(description="How long its window is.")
+
+
 @strawberry.type(description="Out of order for now; try again later.")
 class Unavailable(Problem):
     """See `domain.errors.Unavailable`."""
@@ -174,6 +187,7 @@ PROBLEMS: dict[type[Refusal], type[Problem]] = {
     errors.ExtensionNotAllowed: ExtensionNotAllowed,
     errors.MediaTypeNotAllowed: MediaTypeNotAllowed,
     errors.DigestMismatch: DigestMismatch,
+    errors.RateLimited: RateLimited,
     errors.Unavailable: Unavailable,
 }
 

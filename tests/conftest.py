@@ -108,6 +108,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         database_url=database_url,
         public_url=ORIGIN,
         disk_floor_bytes=0,
+        rate_limits=False,  # tests ask more than people do; those of the limits turn them on
         log_level="error",
         worker=False,
     )

@@ -53,6 +53,7 @@ def serving(folder: Path, environment: Mapping[str, str] | None = None) -> Itera
         "CAIRN_DATA_FOLDER": str(folder / "data"),
         "CAIRN_LOG_FORMAT": "json",
         "CAIRN_DISK_FLOOR_BYTES": "0",
+        "CAIRN_RATE_LIMITS": "false",
     }
     log.write_bytes(b"")
     with log.open("ab") as output:

@@ -13,10 +13,13 @@ from api.ports import SystemRandomness
 from api.seals import AesSealer
 from db.engine import Database
 from db.models import Blob, File, FileStatus, Member, Session, User, Version, Workspace, WorkspaceRole
-from domain.policy import SessionPolicy, UploadPolicy
+from db.rates import RateCounter
+from domain.policy import Rates, SessionPolicy, UploadPolicy
 from domain.ports import Ports
+from domain.rates import Allowance
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer, shared_key
+from domain.viewer import NOBODY
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -37,8 +40,8 @@ class MovableClock:
         self.time += timedelta(**span)
 
 
-def make_ports(clock: MovableClock) -> Ports:
-    """Ports without a hasher and a mailer."""
+def make_ports(clock: MovableClock, rates: Rates | None = None) -> Ports:
+    """Ports without a hasher and a mailer. What is counted is forgotten with them."""
     absent = cast("Any", None)
     return Ports(
         clock=clock,
@@ -50,9 +53,16 @@ def make_ports(clock: MovableClock) -> Ports:
         signer=Signer(b"s" * 32),
         policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),
         session_policy=SessionPolicy(timedelta(days=30), timedelta(days=365)),
+        limiter=RateCounter(None, clock.seconds),
+        rates=rates or {},
         public_url="https://files.example",
         store_name="disk",
     )
+
+
+def uncounted() -> Allowance:
+    """For an upload that nobody counts."""
+    return Allowance(make_ports(MovableClock()), NOBODY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.envelope import EnvelopeLimits
 from api.gate import Gate, Incoming
 from db.engine import Database
 from domain.errors import Refusal
-from domain.policy import UploadPolicy
+from domain.policy import Rates, UploadPolicy
 from domain.uploads import Received
 from domain.viewer import Viewer
 from schema.execution import Executor
@@ -17,7 +17,7 @@ from schema.schema import build_schema
 from schema.uploads import UploadSlot, uploads_of
 from tests.api.bodies import CONTENT_TYPE, UPLOAD_ONE, json_part, operations, stream
 from tests.api.memory import MemoryStore
-from tests.records import add_person
+from tests.records import MovableClock, add_person, make_ports
 
 FILE_LIMIT = 1000
 REQUEST_LIMIT = 5000
@@ -35,7 +35,8 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene_on(database_url: str) -> AsyncIterator[Scene]:
+async def scene_on(database_url: str, rates: Rates | None = None) -> AsyncIterator[Scene]:
+    policy = UploadPolicy(FILE_LIMIT, 3, frozenset({"txt"}), frozenset({"exe"}))
     db = Database(database_url)
     person = await add_person(db, "ada")
     store = MemoryStore()
@@ -43,7 +44,7 @@ async def scene_on(database_url: str) -> AsyncIterator[Scene]:
         Executor(build_schema(), QueryLimits(), lambda _error: None),
         db,
         store,
-        UploadPolicy(FILE_LIMIT, 3, frozenset({"txt"}), frozenset({"exe"})),
+        replace(make_ports(MovableClock(), rates), policy=policy),
         EnvelopeLimits(REQUEST_LIMIT, operations_bytes=1500, map_bytes=300),
     )
     try:

@@ -16,6 +16,7 @@ from starlette.types import Message
 from api.app import parts_of
 from api.gate import Gate
 from api.graphql import GraphQLEndpoint
+from api.limits import Counting
 from api.settings import Settings
 from domain.errors import Unavailable
 from domain.events import RequestFacts
@@ -24,6 +25,7 @@ from schema.execution import Executor
 from schema.pricing import QueryLimits
 from tests.asking import LOGIN, PASSWORD, ask, post, sign_up
 from tests.live import Live
+from tests.records import MovableClock, make_ports
 from tests.schema.small import SCHEMA, Around
 
 
@@ -242,6 +244,7 @@ class Endpoint:
             executor=Executor(SCHEMA, QueryLimits(), self.faults.append),
             gate=cast("Gate", SimpleNamespace()),
             authenticate=self.authenticate,
+            counting=Counting(make_ports(MovableClock()), lambda _: RequestFacts()),
             facts_of=lambda _: RequestFacts(request_id="the-request"),
             make_context=self.make_context,
             report=self.faults.append,

@@ -109,6 +109,7 @@ async def target(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> A
             maximum_map_bytes=hostile.MAXIMUM_MAP_BYTES,
             maximum_files=hostile.MAXIMUM_FILES,
             discard_seconds=1,
+            rate_limits=False,
             log_level="error",
         )
     )

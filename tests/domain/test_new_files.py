@@ -20,7 +20,7 @@ from domain.uploads import Admission, Received, Receiver
 from domain.viewer import NOBODY, Viewer
 from storage.disk import DiskStore
 from storage.store import StoreError
-from tests.records import MovableClock, Person, add_member, add_person, make_ports
+from tests.records import MovableClock, Person, add_member, add_person, make_ports, uncounted
 
 
 class Stiff(DiskStore):
@@ -43,7 +43,8 @@ class Scene:
     ada: Person
 
     async def receive(self, content: bytes, name: str = "a.txt") -> Received:
-        receiver = await Receiver.begin(self.store, Admission(self.ada.workspace_id, name, None, None, 10**9))
+        admission = Admission(self.ada.workspace_id, name, None, None, 10**9)
+        receiver = await Receiver.begin(self.store, admission, uncounted())
         await receiver.write(content)
         return await receiver.finish()
 

@@ -10,6 +10,7 @@ from domain.policy import UploadPolicy
 from domain.uploads import Admission, Part, Receiver, UploadIntent, admit_part
 from storage.disk import DiskStore
 from storage.store import BlobWriter, Stored, StoreError, StoreFull
+from tests.records import uncounted
 
 POLICY = UploadPolicy(
     maximum_file_bytes=100,
@@ -86,7 +87,9 @@ async def test_received_bytes_are_counted_and_their_head_is_kept(tmp_path: Path)
     store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
     await store.open()
     content = bytes(range(256)) * 1000
-    receiver = await Receiver.begin(store, admitted(limit=len(content), digest=hashlib.sha256(content).hexdigest()))
+    receiver = await Receiver.begin(
+        store, admitted(limit=len(content), digest=hashlib.sha256(content).hexdigest()), uncounted()
+    )
     for start in range(0, len(content), 999):
         await receiver.write(content[start : start + 999])
     received = await receiver.finish()
@@ -100,7 +103,7 @@ async def test_received_bytes_are_counted_and_their_head_is_kept(tmp_path: Path)
 async def test_a_byte_more_than_admitted_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
     store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
     await store.open()
-    receiver = await Receiver.begin(store, admitted(limit=10))
+    receiver = await Receiver.begin(store, admitted(limit=10), uncounted())
     await receiver.write(b"x" * 10)
     with pytest.raises(FileTooLarge, match="10 bytes"):
         await receiver.write(b"x")
@@ -111,7 +114,7 @@ async def test_a_byte_more_than_admitted_is_refused_and_nothing_is_left(tmp_path
 async def test_other_bytes_than_announced_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
     store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
     await store.open()
-    receiver = await Receiver.begin(store, admitted(digest="0" * 64))
+    receiver = await Receiver.begin(store, admitted(digest="0" * 64), uncounted())
     await receiver.write(b"abc")
     with pytest.raises(DigestMismatch) as caught:
         await receiver.finish()
@@ -129,7 +132,7 @@ async def test_a_store_that_fails_makes_the_upload_unavailable(
     store = BrokenStore(tmp_path, at, error)
 
     async def receive() -> None:
-        receiver = await Receiver.begin(store, admitted())
+        receiver = await Receiver.begin(store, admitted(), uncounted())
         await receiver.write(b"abc")
         await receiver.finish()
 
