@@ -3,8 +3,10 @@
 import asyncio
 import os
 import secrets
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -34,30 +36,45 @@ class SystemRandomness:
 
 
 class ThreadedHasher:
-    """Hashes passwords on `threads` threads (0: one per processor), with at most `queue` waiting."""
+    """Hashes passwords on `threads` threads (0: one per processor), with at most `queue` waiting.
+
+    One asker gets half of the room at most, so that a flood from one place leaves others theirs.
+    """
 
     def __init__(self, threads: int, queue: int) -> None:
         self._threads = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="hashing")
         self._room = self._threads + queue
+        self._share = max(1, self._room // 2)
+        self._busy = 0
+        self._busy_by_asker: Counter[str] = Counter()
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, asker: str | None = None) -> str:
         """A hash under the current scheme. Raises Unavailable when too many wait."""
-        return await self._run(lambda: passwords.hash_password(password))
+        return await self._run(lambda: passwords.hash_password(password), asker)
 
-    async def verify(self, password: str, hashed: str | None) -> Verification:
+    async def verify(self, password: str, hashed: str | None, asker: str | None = None) -> Verification:
         """Compare; None costs as much as a wrong password. Raises Unavailable when too many wait."""
-        return await self._run(lambda: passwords.verify_password(password, hashed))
+        return await self._run(lambda: passwords.verify_password(password, hashed), asker)
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(cancel_futures=True)
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
-        if self._room == 0:
-            raise Unavailable(message="Too many people sign in just now.", retry_after_seconds=RETRY_SECONDS)
-        self._room -= 1
-        try:
+    async def _run(self, work: Callable[[], Result], asker: str | None) -> Result:
+        with self._place(asker):
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    @contextmanager
+    def _place(self, asker: str | None) -> Iterator[None]:
+        is_greedy = asker is not None and self._busy_by_asker[asker] >= self._share
+        if self._busy >= self._room or is_greedy:
+            raise Unavailable(message="Too many people sign in just now.", retry_after_seconds=RETRY_SECONDS)
+        self._busy += 1
+        self._busy_by_asker[asker or ""] += 1
+        try:
+            yield
         finally:
-            self._room += 1
+            self._busy -= 1
+            self._busy_by_asker[asker or ""] -= 1
+            self._busy_by_asker += Counter()  # keeps only those who wait

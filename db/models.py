@@ -154,6 +154,16 @@ class Challenge(Record, table=True):
     expires_at: datetime
 
 
+class KnownDevice(Record, table=True):
+    """A place that a user has signed in from: an address, or the /64 of one."""
+
+    __tablename__ = "known_devices"
+
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", primary_key=True)
+    place: str = Field(primary_key=True)
+    last_login_at: datetime
+
+
 class Workspace(Record, table=True):
     """Who owns files. `personal_user_id` is set for the one that each user is given at signup."""
 

@@ -11,7 +11,7 @@ from db.engine import Database, Rows, Transaction
 from db.models import UserRole
 from db.questions import Page, Window
 from db.rows import CredentialsRow, SessionRow
-from domain import challenges, two_factor
+from domain import challenges, devices, two_factor
 from domain.emails import fold_email
 from domain.errors import (
     ChallengeInvalid,
@@ -20,6 +20,7 @@ from domain.errors import (
     InvalidInput,
     NotFound,
     NotSignedIn,
+    Unavailable,
     WrongPassword,
 )
 from domain.events import EventKind, RequestFacts, Subject, event
@@ -27,6 +28,7 @@ from domain.names import fold
 from domain.opaque_tokens import hash_of
 from domain.passwords import Verification
 from domain.ports import Clock, Ports
+from domain.rates import give_back, neighbourhood
 from domain.refresh_tokens import SignedIn, open_session
 from domain.tokens import TokenIssuer
 from domain.users import USERNAME, NewUser, create_user
@@ -45,6 +47,14 @@ class Challenged:
 
 
 @dataclass(frozen=True, slots=True)
+class Presented:
+    """The username or email, and the password, of somebody who wants to sign in."""
+
+    name: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """A login whose password has been compared. `new_hash` renews a hash of an older scheme."""
 
@@ -53,14 +63,26 @@ class Attempt:
     new_hash: str | None = None
 
 
-async def compare(db: Database, ports: Ports, name: str, password: str) -> Attempt:
-    """Compare a password with the account of this username or email. An unknown account costs the same."""
+async def compare(db: Database, ports: Ports, presented: Presented, facts: RequestFacts) -> Attempt:
+    """Compare a password with the account of this username or email. An unknown account costs the same.
+
+    Raises RateLimited, before anything is compared, when there were too many guesses.
+    """
     credentials = None
-    if (folded := _folded(name)) is not None:
+    folded = _folded(presented.name)
+    counted = await devices.count_login(db, ports, folded, facts)
+    if folded is not None:
         async with db.reading() as rows:
             credentials = await users.credentials(rows, folded)
-    verification = await ports.hasher.verify(password, credentials and credentials.password_hash)
-    new_hash = await ports.hasher.hash(password) if verification.is_outdated else None
+    asker = neighbourhood(facts.address)
+    try:
+        verification = await ports.hasher.verify(presented.password, credentials and credentials.password_hash, asker)
+    except Unavailable:
+        await give_back(ports, counted)  # what was not compared was no guess
+        raise
+    new_hash = await ports.hasher.hash(presented.password, asker) if verification.is_outdated else None
+    if verification.is_right:
+        await give_back(ports, counted)
     return Attempt(credentials, verification, new_hash)
 
 
@@ -191,6 +213,7 @@ async def _sign_in(tx: Transaction, ports: Ports, user_id: UUID, facts: RequestF
     await users.record_login(tx, user_id, now)
     [user] = await users.by_ids(tx, [user_id])
     signed_in = await open_session(tx, ports, user, facts, now)
+    await devices.remember(tx, user_id, facts, now)
     await tx.add(event(EventKind.LOGIN_SUCCEEDED, _about(user_id, signed_in.session_id), facts, now))
     return signed_in
 

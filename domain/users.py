@@ -9,7 +9,7 @@ from db import users
 from db.engine import Duplicate, Rows, Transaction
 from db.models import Member, User, UserRole, Workspace, WorkspaceRole
 from db.rows import UserRow
-from domain import passwords
+from domain import devices, passwords
 from domain.emails import fold_email
 from domain.errors import InvalidInput, NameTaken, PasswordTooWeak, Refusal, Refusals
 from domain.events import EventKind, RequestFacts, Subject, event
@@ -67,6 +67,7 @@ async def create_user(tx: Transaction, ports: Ports, new: NewUser, password_hash
         raise Refusals([_email_taken(new) if duplicate.concerns("email_folded") else _username_taken(new)]) from None
     created = event(EventKind.USER_CREATED, Subject(user.id, workspace.id, user.id), facts, now)
     await tx.add(workspace, owner, created)
+    await devices.remember(tx, user.id, facts, now)
     return UserRow(user.id, user.username, user.email, user.role, None, None, now)
 
 

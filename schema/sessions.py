@@ -6,8 +6,9 @@ import strawberry
 
 from domain import refresh_tokens, sessions, users
 from domain.errors import InvalidInput, RefreshTokenInvalid, Refusal, WrongPassword
+from domain.rates import count_signup, neighbourhood
 from domain.refresh_tokens import SignedIn
-from domain.sessions import Challenged
+from domain.sessions import Challenged, Presented
 from domain.tokens import TOKEN_TYPE
 from domain.users import NewUser
 from domain.viewer import Viewer
@@ -166,9 +167,11 @@ class SessionMutations:
         """Judged before the password is hashed, so that a bad request costs little."""
         context = info.context
         new = NewUser(input.username, input.email, input.password)
+        await count_signup(context.ports, context.request)
         async with context.db.reading() as rows:
             await users.judge_new_user(rows, new)
-        password_hash = await context.ports.hasher.hash(new.password)
+        asker = neighbourhood(context.request.address)
+        password_hash = await context.ports.hasher.hash(new.password, asker)
         async with changing(context) as tx:
             signed_in = await sessions.sign_up(tx, context.ports, new, password_hash, context.request)
         return SignupPayload.of(context, signed_in)
@@ -180,7 +183,8 @@ class SessionMutations:
     ) -> LoginPayload:
         """The failed attempt is recorded too."""
         context = info.context
-        attempt = await sessions.compare(context.db, context.ports, _name_of(input), input.password)
+        presented = Presented(_name_of(input), input.password)
+        attempt = await sessions.compare(context.db, context.ports, presented, context.request)
         async with changing(context) as tx:
             outcome = await sessions.login(tx, context.ports, attempt, context.request)
         if isinstance(outcome, WrongPassword):

@@ -16,6 +16,7 @@ from db.models import (
     Event,
     File,
     Job,
+    KnownDevice,
     Member,
     RecoveryCode,
     RefreshToken,
@@ -58,6 +59,7 @@ def rows_of_every_table() -> list[SQLModel]:
     )
     return [
         user,
+        KnownDevice(user_id=user.id, place="192.0.2.1", last_login_at=NOW),
         session,
         RefreshToken(token_hash="h" * 64, session_id=session.id, created_at=NOW),
         TwoFactor(user_id=user.id, sealed_secret="s", created_at=NOW),
