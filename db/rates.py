@@ -6,11 +6,13 @@ about to write. What is limited, and what is said about it, is for `domain.rates
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import floor
 from typing import NamedTuple
 
+from db.batches import Batches
 from db.redis import RedisLink
 
 PREFIX = "cairn:rate:"
@@ -67,40 +69,45 @@ _NOW = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 """
+# Charges that belong together follow each other; the first of them says how many they are.
 _TAKE = f"""{_NOW}
-local charges, answers, is_refused = {{}}, {{}}, false
-for i, key in ipairs(KEYS) do
-  local held = redis.call('HMGET', key, 'level', 'until', 'ends')
-  local c = {{level = tonumber(held[1] or 0), till = tonumber(held[2] or 0), ends = tonumber(held[3] or 0)}}
-  if c.ends <= now then c.level, c.till, c.ends = 0, 0, 0 end
-  local amount, span, weight = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1])
-  if ARGV[4 * i] == '1' then
-    local over = math.min(c.level + 1 - amount, {DOUBLINGS})
-    c.wait = c.till - now
-    c.new_level = c.level + 1
-    c.new_till = now + (over < 0 and 0 or span / 2 ^ ({DOUBLINGS} - over))
-    c.new_ends = c.new_till + span
-  else
-    local base = math.max(c.till, now)
-    c.wait = base - now + math.min(weight, amount) * span / amount - span
-    c.new_level = 0
-    c.new_till = base + weight * span / amount
-    c.new_ends = c.new_till
+local answers, first = {{}}, 1
+while first <= #KEYS do
+  local last, charges, is_refused = first + ARGV[5 * first] - 1, {{}}, false
+  for i = first, last do
+    local held = redis.call('HMGET', KEYS[i], 'level', 'until', 'ends')
+    local c = {{level = tonumber(held[1] or 0), till = tonumber(held[2] or 0), ends = tonumber(held[3] or 0)}}
+    if c.ends <= now then c.level, c.till, c.ends = 0, 0, 0 end
+    local amount, span, weight = tonumber(ARGV[5 * i - 4]), tonumber(ARGV[5 * i - 3]), tonumber(ARGV[5 * i - 2])
+    if ARGV[5 * i - 1] == '1' then
+      local over = math.min(c.level + 1 - amount, {DOUBLINGS})
+      c.wait = c.till - now
+      c.new_level = c.level + 1
+      c.new_till = now + (over < 0 and 0 or span / 2 ^ ({DOUBLINGS} - over))
+      c.new_ends = c.new_till + span
+    else
+      local base = math.max(c.till, now)
+      c.wait = base - now + math.min(weight, amount) * span / amount - span
+      c.new_level = 0
+      c.new_till = base + weight * span / amount
+      c.new_ends = c.new_till
+    end
+    if c.wait < {ROUNDING_SECONDS} then c.wait = 0 else is_refused = true end
+    charges[i] = c
   end
-  if c.wait < {ROUNDING_SECONDS} then c.wait = 0 else is_refused = true end
-  charges[i] = c
-end
-for i, key in ipairs(KEYS) do
-  local c, amount, span = charges[i], tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2])
-  if not is_refused then
-    c.level, c.till, c.ends = c.new_level, c.new_till, c.new_ends
-    redis.call('HSET', key, 'level', c.level, 'until', c.till, 'ends', c.ends)
-    redis.call('PEXPIRE', key, math.ceil((c.ends - now) * 1000))
+  for i = first, last do
+    local c, amount, span = charges[i], tonumber(ARGV[5 * i - 4]), tonumber(ARGV[5 * i - 3])
+    if not is_refused then
+      c.level, c.till, c.ends = c.new_level, c.new_till, c.new_ends
+      redis.call('HSET', KEYS[i], 'level', c.level, 'until', c.till, 'ends', c.ends)
+      redis.call('PEXPIRE', KEYS[i], math.ceil((c.ends - now) * 1000))
+    end
+    local used = ARGV[5 * i - 1] == '1' and c.level or math.max(0, c.till - now) * amount / span
+    answers[3 * i - 2] = math.ceil(c.wait * 1000000)
+    answers[3 * i - 1] = math.max(0, math.floor(amount - used + 0.001))
+    answers[3 * i] = math.floor(math.max(0, c.ends - now) * 1000000)
   end
-  local left = ARGV[4 * i] == '1' and amount - c.level or amount - math.max(0, c.till - now) * amount / span
-  answers[3 * i - 2] = math.ceil(c.wait * 1000000)
-  answers[3 * i - 1] = math.max(0, math.floor(left + 0.001))
-  answers[3 * i] = math.floor(math.max(0, c.ends - now) * 1000000)
+  first = last + 1
 end
 return answers
 """
@@ -108,10 +115,10 @@ _GIVE_BACK = f"""{_NOW}
 for i, key in ipairs(KEYS) do
   local held = redis.call('HMGET', key, 'level', 'until', 'ends')
   if held[1] and tonumber(held[3]) > now then
-    if ARGV[4 * i] == '1' then
+    if ARGV[5 * i - 1] == '1' then
       redis.call('HSET', key, 'level', math.max(0, held[1] - 1), 'until', now)
     else
-      local till = held[2] - ARGV[4 * i - 1] * ARGV[4 * i - 2] / ARGV[4 * i - 3]
+      local till = held[2] - ARGV[5 * i - 2] * ARGV[5 * i - 3] / ARGV[5 * i - 4]
       redis.call('HSET', key, 'until', till, 'ends', till)
     end
   end
@@ -120,33 +127,54 @@ return {{}}
 """
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Together:
+    """Charges of one call: taken together, and told apart from equal ones of another call."""
+
+    charges: Sequence[Charge]
+
+
 class RateCounter:
-    """One per process. Never raises for want of Redis, and waits for it no longer than the link does."""
+    """One per process. Never raises for want of Redis, and waits for it no longer than the link does.
+
+    Calls that come while Redis is asked wait for one another, and are asked together.
+    """
 
     def __init__(self, redis: RedisLink | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis = redis
         self._local = _LocalCounts(clock)
+        self._asked = Batches(self._take_all)
 
     async def take(self, charges: Sequence[Charge]) -> list[Standing]:
         """Take all of the charges, on different keys, or none of them; how each stands, in order."""
-        answer = await self._ask(_TAKE, charges)
-        if answer is None:
+        if self._redis is None or not self._redis.is_up:
             return self._local.take(charges)
-        triples = zip(answer[::3], answer[1::3], answer[2::3], strict=True)
-        return [Standing(wait / 1e6, remaining, reset / 1e6) for wait, remaining, reset in triples]
+        return await self._asked.ask(_Together(charges)) or self._local.take(charges)
 
     async def give_back(self, charges: Sequence[Charge]) -> None:
         """Undo charges that were taken: what was not used after all, and attempts that were no guesses."""
-        if await self._ask(_GIVE_BACK, charges) is None:
+        if await self._ask(_GIVE_BACK, [_Together(charges)]) is None:
             self._local.give_back(charges)
 
-    async def _ask(self, script: str, charges: Sequence[Charge]) -> list[int] | None:
+    async def _take_all(self, asked: Collection[_Together]) -> dict[_Together, list[Standing]]:
+        answer = await self._ask(_TAKE, asked)
+        if answer is None:
+            return {}
+        triples = zip(answer[::3], answer[1::3], answer[2::3], strict=True)
+        standings = (Standing(wait / 1e6, remaining, reset / 1e6) for wait, remaining, reset in triples)
+        return {each: list(islice(standings, len(each.charges))) for each in asked}
+
+    async def _ask(self, script: str, asked: Collection[_Together]) -> list[int] | None:
         if self._redis is None:
             return None
+        keys: list[str] = []
         numbers: list[int] = []
-        for charge in charges:
-            numbers += charge.rate.amount, charge.rate.seconds, charge.weight, int(charge.is_growing)
-        return await self._redis.run(script, [PREFIX + charge.key for charge in charges], numbers)
+        for each in asked:
+            for charge in each.charges:
+                rate, count = charge.rate, len(each.charges)
+                keys.append(PREFIX + charge.key)
+                numbers += rate.amount, rate.seconds, charge.weight, int(charge.is_growing), count
+        return await self._redis.run(script, keys, numbers)
 
 
 class _LocalCounts:

@@ -62,6 +62,7 @@ DOORWAYS = {
 # Tests whose subject is not one module of the same name.
 TESTS_OF_MANY = {
     "tests/api/test_crashes.py": "kill -9 anywhere between the first byte and the answer",
+    "tests/api/test_guessing.py": "guessing passwords, against the whole service",
     "tests/api/test_hostile_clients.py": "clients that are slow, cut off or deaf, against the whole service",
     "tests/api/test_hostile_requests.py": "requests that break a rule, against the whole service",
     "tests/api/test_workers.py": "worker processes that share one table of jobs, and are killed at it",

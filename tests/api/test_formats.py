@@ -3,6 +3,7 @@ from ipaddress import ip_network
 import pytest
 
 from api import formats
+from db.rates import Rate
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,52 @@ def test_public_urls_lose_their_last_slash(written: str, url: str) -> None:
 def test_what_is_no_public_url_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match=r"should|[Pp]ort|whitespace"):
         formats.public_url(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "rate", "shown"),
+    [
+        ("600/minute", Rate(600, 60), "600/minute"),
+        (" 1 / Second ", Rate(1, 1), "1/second"),
+        ("10/hours", Rate(10, 3600), "10/hour"),
+        ("20/15minutes", Rate(20, 900), "20/15minutes"),
+        ("5 / 90 seconds", Rate(5, 90), "5/90seconds"),
+        ("3/24hours", Rate(3, 86400), "3/day"),
+        ("1 TiB/day", Rate(1024**4, 86400), "1TiB/day"),
+        ("1500GiB/day", Rate(1500 * 1024**3, 86400), "1500GiB/day"),
+        ("5GB/2 days", Rate(5_000_000_000, 172_800), "5000000000/2days"),
+    ],
+)
+def test_rates_are_so_much_in_some_time(written: str, rate: Rate, shown: str) -> None:
+    assert formats.rate(written) == rate
+    assert formats.written_rate(rate) == shown
+    assert formats.rate(shown) == formats.rate(rate) == rate
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "600",
+        "/minute",
+        "600/",
+        "600/fortnight",
+        "0/minute",
+        "-1/minute",
+        "1.5/second",
+        "600/0minutes",
+        "many/hour",
+        "600/minute/hour",
+        "600 per minute",
+        "1/99999days",
+        "9" * 15 + "TiB/day",
+        "\u0665/minute",
+        "600/minute\n5",
+    ],
+)
+def test_what_is_no_rate_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="should"):
+        formats.rate(written)
 
 
 def test_extensions_are_lower_case_and_have_no_dot() -> None:

@@ -4,6 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from api.settings import GIB, Settings, local_url
+from db.rates import Rate
+from domain.policy import Limit
 
 SECRET = "s" * 32
 PRODUCTION = {"environment": "production", "secret_key": SECRET, "public_url": "https://files.example.org"}
@@ -75,6 +77,16 @@ def test_a_mail_server_needs_a_sender_and_both_are_judged() -> None:
     with pytest.raises(ValidationError, match=r"should be an address such as files@example\.org"):
         Settings(mail_from="nobody")
     assert Settings(smtp_url="smtp://h", mail_from="a@b.org").worker
+
+
+def test_rates_are_written_as_so_much_in_some_time() -> None:
+    assert Settings.model_validate({"requests_per_user": "5/10 minutes"}).requests_per_user == Rate(5, 600)
+    with pytest.raises(ValidationError, match="should be a rate such as 600/minute"):
+        Settings.model_validate({"requests_per_user": "5"})
+
+
+def test_every_limit_has_its_setting() -> None:
+    assert {limit.replace("-", "_") for limit in Limit} <= set(Settings.model_fields)
 
 
 def test_settings_do_not_change() -> None:

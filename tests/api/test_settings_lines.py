@@ -39,7 +39,12 @@ def test_secrets_are_masked() -> None:
 
 
 def test_what_is_shown_can_be_read_again() -> None:
-    given = {"CAIRN_TRUSTED_PROXIES": "10.0.0.0/8,::1", "CAIRN_MAXIMUM_FILE_BYTES": "1MiB", "CAIRN_PORT": "82"}
+    given = {
+        "CAIRN_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+        "CAIRN_MAXIMUM_FILE_BYTES": "1MiB",
+        "CAIRN_PORT": "82",
+        "CAIRN_COST_PER_USER": "9/2days",
+    }
     again = {name: rest.partition("  # ")[0] for name, rest in shown(given).items()}
     assert load_settings(again, None) == load_settings(given, None)
 

@@ -197,7 +197,7 @@ async def test_redis_and_this_process_count_alike(redis_url: str, seed: int) -> 
         numbers = [
             number
             for each in charges
-            for number in (each.rate.amount, each.rate.seconds, each.weight, int(each.is_growing))
+            for number in (each.rate.amount, each.rate.seconds, each.weight, int(each.is_growing), len(charges))
         ]
         answer = await link.call(
             lambda client: client.eval(

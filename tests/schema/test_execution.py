@@ -188,6 +188,13 @@ def test_the_operation_is_chosen_by_its_name(ask: Asking) -> None:
     assert ask.executor.prepare("{ hello }", "").kind is OperationType.QUERY
 
 
+def test_the_chosen_operation_has_its_own_cost(ask: Asking) -> None:
+    query = "query a { ...f } fragment f on Query { hello } query b { things(first: 10) { nodes { number name } } }"
+    assert ask.executor.prepare(query, "a").cost == 1
+    assert ask.executor.prepare(query, "b").cost > 20
+    assert ask.executor.prepare(query, "a").cost == 1
+
+
 @pytest.mark.parametrize(
     "variables",
     [
