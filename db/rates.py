@@ -17,7 +17,7 @@ from db.redis import RedisLink
 
 PREFIX = "cairn:rate:"
 MAXIMUM_KEPT = 50_000
-"""Keys counted in this process at most; those not asked for the longest go first."""
+"""Keys of each kind counted in this process at most; those not asked for the longest go first."""
 DOUBLINGS = 10
 """How often a growing delay doubles until it is as long as the span of its rate."""
 ROUNDING_SECONDS = 1e-3
@@ -182,42 +182,45 @@ class _LocalCounts:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._held: OrderedDict[str, _Held] = OrderedDict()
+        # Apart, so that many requests from many addresses do not make guesses be forgotten.
+        self._kept: dict[bool, OrderedDict[str, _Held]] = {False: OrderedDict(), True: OrderedDict()}
 
     def take(self, charges: Sequence[Charge]) -> list[Standing]:
         now = self._clock()
-        held = [self._of(charge.key, now) for charge in charges]
+        held = [self._of(charge, now) for charge in charges]
         waits = [_wait(*pair, now) for pair in zip(charges, held, strict=True)]
         if not any(waits):
             held = [_after(*pair, now) for pair in zip(charges, held, strict=True)]
             for charge, after in zip(charges, held, strict=True):
-                self._keep(charge.key, after)
+                self._keep(charge, after)
         return [_standing(*three, now) for three in zip(charges, held, waits, strict=True)]
 
     def give_back(self, charges: Sequence[Charge]) -> None:
         now = self._clock()
         for charge in charges:
-            held = self._of(charge.key, now)
+            held = self._of(charge, now)
             if held is _ABSENT:
                 continue
             if charge.is_growing:
-                self._held[charge.key] = held._replace(level=max(0, held.level - 1), until=now)
+                self._keep(charge, held._replace(level=max(0, held.level - 1), until=now))
             else:
                 until = held.until - charge.weight * charge.rate.seconds / charge.rate.amount
-                self._held[charge.key] = held._replace(until=until, ends=until)
+                self._keep(charge, held._replace(until=until, ends=until))
 
-    def _of(self, key: str, now: float) -> _Held:
-        held = self._held.get(key, _ABSENT)
+    def _of(self, charge: Charge, now: float) -> _Held:
+        kept = self._kept[charge.is_growing]
+        held = kept.get(charge.key, _ABSENT)
         if held.ends <= now:
             return _ABSENT
-        self._held.move_to_end(key)
+        kept.move_to_end(charge.key)
         return held
 
-    def _keep(self, key: str, held: _Held) -> None:
-        self._held[key] = held
-        self._held.move_to_end(key)
-        if len(self._held) > MAXIMUM_KEPT:
-            self._held.popitem(last=False)
+    def _keep(self, charge: Charge, held: _Held) -> None:
+        kept = self._kept[charge.is_growing]
+        kept[charge.key] = held
+        kept.move_to_end(charge.key)
+        if len(kept) > MAXIMUM_KEPT:
+            kept.popitem(last=False)
 
 
 def _wait(charge: Charge, held: _Held, now: float) -> float:

@@ -178,7 +178,18 @@ async def test_no_more_keys_are_kept_than_there_is_room_for(local: Local, monkey
     for number in range(1000):
         await local.takes(Charge(str(number), TEN_A_MINUTE))
         assert not await local.takes(busy)
-    assert len(local.counter._local._held) <= 100
+    assert len(local.counter._local._kept[False]) == 100
+
+
+async def test_guesses_are_not_forgotten_for_want_of_room_for_requests(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "MAXIMUM_KEPT", 100)
+    guess = a_charge(Rate(1, 3600), is_growing=True)
+    assert await local.takes(guess)
+    for number in range(1000):
+        await local.takes(Charge(str(number), TEN_A_MINUTE))
+    assert not await local.takes(guess)
 
 
 def on_a_clock_of_the_test(script: str) -> str:
