@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.gate import Incoming
+from db.rates import Rate
 from domain.errors import (
     DigestMismatch,
     ExtensionNotAllowed,
@@ -13,9 +14,11 @@ from domain.errors import (
     InvalidInput,
     NotFound,
     NotSignedIn,
+    RateLimited,
     Refusal,
     Unavailable,
 )
+from domain.policy import Limit
 from domain.uploads import Received
 from domain.viewer import NOBODY, Viewer
 from storage.store import StoreFull
@@ -45,6 +48,15 @@ async def scene(sqlite_url: str) -> AsyncIterator[Scene]:
 async def test_what_is_not_taken_is_removed(scene: Scene) -> None:
     [outcome] = await outcomes(scene, incoming([upload(b"hello")]))
     assert isinstance(outcome, Received)
+
+
+async def test_a_file_over_its_users_bytes_leaves_the_others_alone(sqlite_url: str) -> None:
+    async with scene_on(sqlite_url, {Limit.UPLOADED_BYTES_PER_USER: Rate(1000, 86400)}) as scene:
+        body = uploads([b"x" * 400, b"x" * 700, b"x" * 500], ["a.txt", "b.txt", "c.txt"])
+        first, second, third = await outcomes(scene, incoming([body], len(body)))
+        assert isinstance(first, Received)
+        assert isinstance(second, RateLimited)
+        assert isinstance(third, Received)
 
 
 async def test_what_is_not_taken_is_removed_when_execution_fails(scene: Scene) -> None:

@@ -317,7 +317,7 @@ async def test_a_redis_that_hangs_dies_and_comes_back_is_no_error(settings: Sett
         first, *others = [await seconds() for _ in range(10)]
         own_redis.signal(signal.SIGCONT)
         assert first < usual + 0.3  # 80 ms on an idle machine
-        assert sorted(others)[4] < usual + 0.03
+        assert sorted(others)[4] < usual + 0.06
         own_redis.kill()
         for _ in range(5):
             await seconds()

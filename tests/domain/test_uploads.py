@@ -1,16 +1,28 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from uuid_utils.compat import uuid7
 
-from domain.errors import DigestMismatch, ExtensionNotAllowed, FileTooLarge, InvalidInput, Refusal, Unavailable
+from db.rates import Rate
+from domain.errors import (
+    DigestMismatch,
+    ExtensionNotAllowed,
+    FileTooLarge,
+    InvalidInput,
+    RateLimited,
+    Refusal,
+    Unavailable,
+)
 from domain.media import HEAD_BYTES
-from domain.policy import UploadPolicy
+from domain.policy import Limit, UploadPolicy
+from domain.rates import Allowance
 from domain.uploads import Admission, Part, Receiver, UploadIntent, admit_part
+from domain.viewer import Viewer
 from storage.disk import DiskStore
 from storage.store import BlobWriter, Stored, StoreError, StoreFull
-from tests.records import uncounted
+from tests.records import MovableClock, make_ports, uncounted
 
 POLICY = UploadPolicy(
     maximum_file_bytes=100,
@@ -122,6 +134,48 @@ async def test_other_bytes_than_announced_are_refused_and_nothing_is_left(tmp_pa
     assert caught.value.actual == hashlib.sha256(b"abc").hexdigest()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     await store.close()
+
+
+@pytest.fixture
+def metered() -> Allowance:
+    """For an upload of somebody who may bring 3 MB more."""
+    rates = {Limit.UPLOADED_BYTES_PER_USER: Rate(3_000_000, 86400)}
+    return Allowance(make_ports(MovableClock(), rates), Viewer(uuid7()))
+
+
+async def test_an_upload_over_its_users_bytes_is_refused_where_it_is_and_nothing_is_left(
+    tmp_path: Path, metered: Allowance
+) -> None:
+    store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
+    await store.open()
+    receiver = await Receiver.begin(store, admitted(limit=1 << 30), metered)
+    for _ in range(3):
+        await receiver.write(bytes(1_000_000))
+    with pytest.raises(RateLimited, match="3000000 in 86400 seconds"):
+        await receiver.write(bytes(1_000_000))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    await store.close()
+
+
+async def test_an_upload_that_ends_over_its_users_bytes_is_refused_and_nothing_is_left(
+    tmp_path: Path, metered: Allowance
+) -> None:
+    store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60)
+    await store.open()
+    receiver = await Receiver.begin(store, admitted(limit=1 << 30), metered)
+    for size in (2_500_000, 600_000):
+        await receiver.write(bytes(size))
+    with pytest.raises(RateLimited):
+        await receiver.finish()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    await store.close()
+
+
+async def test_bytes_that_a_store_did_not_take_are_given_back(tmp_path: Path, metered: Allowance) -> None:
+    store = BrokenStore(tmp_path, "create", StoreError("broken"))
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await Receiver.begin(store, replace(admitted(), declared_size=3_000_000), metered)
 
 
 @pytest.mark.parametrize(("error", "words"), [(StoreFull("full"), "no room"), (StoreError("broken"), "cannot store")])
