@@ -47,7 +47,7 @@ class ThreadedHasher:
         self._room = self._threads + queue
         self._share = max(1, self._room // 2)
         self._busy = 0
-        self._busy_by_asker: Counter[str] = Counter()
+        self._busy_by_asker: Counter[str | None] = Counter()
 
     async def hash(self, password: str, asker: str | None = None) -> str:
         """A hash under the current scheme. Raises Unavailable when too many wait."""
@@ -67,14 +67,15 @@ class ThreadedHasher:
 
     @contextmanager
     def _place(self, asker: str | None) -> Iterator[None]:
-        is_greedy = asker is not None and self._busy_by_asker[asker] >= self._share
-        if self._busy >= self._room or is_greedy:
+        own = self._busy_by_asker[asker] if asker is not None else 0
+        if self._busy >= self._room or own >= self._share:
             raise Unavailable(message="Too many people sign in just now.", retry_after_seconds=RETRY_SECONDS)
         self._busy += 1
-        self._busy_by_asker[asker or ""] += 1
+        self._busy_by_asker.update([asker])
         try:
             yield
         finally:
             self._busy -= 1
-            self._busy_by_asker[asker or ""] -= 1
-            self._busy_by_asker += Counter()  # keeps only those who wait
+            self._busy_by_asker.subtract([asker])
+            if not self._busy_by_asker[asker]:
+                del self._busy_by_asker[asker]
