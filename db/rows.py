@@ -18,10 +18,11 @@ class UserRow(NamedTuple):
 
 
 class CredentialsRow(NamedTuple):
-    """What a login compares with."""
+    """What a login compares with, and whether a second factor is asked for after it."""
 
     user_id: UUID
     password_hash: str
+    has_second_factor: bool = False
 
 
 class SessionRow(NamedTuple):

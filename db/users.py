@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from db.engine import Rows, Transaction
-from db.models import Member, User
+from db.models import Member, TwoFactor, User
 from db.rows import CredentialsRow, UserRow
 
 _COLUMNS = (
@@ -42,8 +42,9 @@ async def visible_by_ids(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) 
 
 async def credentials(rows: Rows, folded_name: str) -> CredentialsRow | None:
     """What to compare a login with, by folded username or email, when the user is not disabled."""
+    second_factor = exists().where(col(TwoFactor.user_id) == col(User.id), col(TwoFactor.confirmed_at).is_not(None))
     row = await rows.first(
-        select(col(User.id), col(User.password_hash)).where(
+        select(col(User.id), col(User.password_hash), second_factor).where(
             or_(col(User.username_folded) == folded_name, col(User.email_folded) == folded_name),
             col(User.disabled_at).is_(None),
         )
@@ -68,7 +69,7 @@ async def credentials_of(rows: Rows, user_id: UUID) -> CredentialsRow | None:
     row = await rows.first(
         select(col(User.id), col(User.password_hash)).where(col(User.id) == user_id, col(User.disabled_at).is_(None))
     )
-    return row and CredentialsRow._make(row)
+    return row and CredentialsRow(row.id, row.password_hash)
 
 
 async def hold(tx: Transaction, compared: CredentialsRow) -> bool:

@@ -8,6 +8,7 @@ from db.rows import CredentialsRow
 from domain.errors import WrongPassword
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.ports import Ports
+from domain.rates import count_guess, give_back, neighbourhood
 from domain.viewer import Viewer
 
 
@@ -19,12 +20,16 @@ class Proof:
     is_right: bool
 
 
-async def compare_own(db: Database, ports: Ports, viewer: Viewer, password: str) -> Proof:
-    """Compare a password with the viewer's own. Raises NotSignedIn."""
+async def compare_own(db: Database, ports: Ports, viewer: Viewer, password: str, facts: RequestFacts) -> Proof:
+    """Compare a password with the viewer's own. Raises NotSignedIn, and RateLimited after too many guesses."""
     user_id = viewer.required()
+    counted = await count_guess(ports, user_id.hex, facts, is_known=False)
     async with db.reading() as rows:
         credentials = await users.credentials_of(rows, user_id)
-    verification = await ports.hasher.verify(password, credentials and credentials.password_hash)
+    asker = neighbourhood(facts.address)
+    verification = await ports.hasher.verify(password, credentials and credentials.password_hash, asker)
+    if verification.is_right:
+        await give_back(ports, counted)
     return Proof(credentials, verification.is_right)
 
 

@@ -81,8 +81,8 @@ async def compare(db: Database, ports: Ports, presented: Presented, facts: Reque
         await give_back(ports, counted)  # what was not compared was no guess
         raise
     new_hash = await ports.hasher.hash(presented.password, asker) if verification.is_outdated else None
-    if verification.is_right:
-        await give_back(ports, counted)
+    if verification.is_right and credentials is not None and not credentials.has_second_factor:
+        await give_back(ports, counted)  # otherwise the guesses at a code would have no end: each login allows a few
     return Attempt(credentials, verification, new_hash)
 
 

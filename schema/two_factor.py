@@ -74,7 +74,7 @@ class TwoFactorMutations:
     ) -> StartTwoFactorPayload:
         """A wrong password is recorded, and refused."""
         context = info.context
-        proof = await proofs.compare_own(context.db, context.ports, context.viewer, input.password)
+        proof = await proofs.compare_own(context.db, context.ports, context.viewer, input.password, context.request)
         async with changing(context) as tx:
             outcome = await two_factor.start(tx, context.ports, context.viewer, proof, context.request)
         if isinstance(outcome, Refusal):
@@ -101,7 +101,7 @@ class TwoFactorMutations:
     ) -> DisableTwoFactorPayload:
         """A wrong password or code is recorded, and refused."""
         context = info.context
-        proof = await proofs.compare_own(context.db, context.ports, context.viewer, input.password)
+        proof = await proofs.compare_own(context.db, context.ports, context.viewer, input.password, context.request)
         async with changing(context) as tx:
             given = BothFactors(proof, input.code)
             refusal = await two_factor.disable(tx, context.ports, context.viewer, given, context.request)

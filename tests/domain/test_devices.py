@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import pytest
+from sqlalchemy import select
+from sqlmodel import col
 
 from db.engine import Database
+from db.models import TwoFactor, User
 from db.rates import Rate
 from domain.errors import RateLimited, Unavailable, WrongPassword
 from domain.events import RequestFacts
@@ -14,7 +17,7 @@ from domain.passwords import Verification
 from domain.policy import Limit
 from domain.ports import Ports
 from domain.sessions import Presented, compare, login
-from tests.records import MovableClock, add_person, make_ports
+from tests.records import NOW, MovableClock, add_person, make_ports
 
 RATES = {Limit.LOGINS_PER_ACCOUNT: Rate(3, 3600), Limit.LOGINS_PER_ADDRESS: Rate(8, 3600)}
 HOME = RequestFacts(address="2001:db8:1:1::7")
@@ -132,6 +135,21 @@ async def test_a_failed_login_makes_no_device_known(door: Door) -> None:
     await door.guesses(1, HOME)
     await door.guesses(20, ELSEWHERE)
     assert not await door.opens(HOME)
+
+
+async def test_a_right_password_is_a_guess_where_a_code_has_to_follow_it(door: Door) -> None:
+    """Each login allows a few guesses at the code, so the logins are what has an end."""
+    async with door.db.transaction() as tx:
+        [user_id] = [row.id for row in await tx.all(select(col(User.id)))]
+        await tx.add(TwoFactor(user_id=user_id, sealed_secret="-", created_at=NOW, confirmed_at=NOW))
+    compared = 0
+    for _ in range(10):
+        try:
+            await compare(door.db, door.ports, Presented("ada", "right"), CAFE)
+            compared += 1
+        except RateLimited:
+            continue
+    assert compared == 3
 
 
 async def test_right_passwords_are_no_guesses(door: Door) -> None:

@@ -7,11 +7,16 @@ from sqlalchemy import update
 from api.ports import ThreadedHasher
 from db.engine import Database
 from db.models import User
-from domain.errors import NotSignedIn
+from db.rates import Rate
+from domain.errors import NotSignedIn, RateLimited
+from domain.events import RequestFacts
 from domain.passwords import hash_password
+from domain.policy import Limit
 from domain.proofs import compare_own
 from domain.viewer import NOBODY, Viewer
 from tests.records import NOW, MovableClock, add_person, make_ports
+
+FACTS = RequestFacts(address="192.0.2.1")
 
 
 @pytest.fixture
@@ -28,11 +33,27 @@ async def test_a_password_is_compared_with_the_viewers_own(db: Database) -> None
     async with db.transaction() as tx:
         await tx.execute(update(User).values(password_hash=hash_password("a quiet harbour")))
 
-    assert (await compare_own(db, ports, Viewer(person.id), "a quiet harbour")).is_right
-    assert not (await compare_own(db, ports, Viewer(person.id), "another")).is_right
+    assert (await compare_own(db, ports, Viewer(person.id), "a quiet harbour", FACTS)).is_right
+    assert not (await compare_own(db, ports, Viewer(person.id), "another", FACTS)).is_right
     async with db.transaction() as tx:
         await tx.execute(update(User).values(disabled_at=NOW))
-    assert (await compare_own(db, ports, Viewer(person.id), "a quiet harbour")).credentials is None
+    assert (await compare_own(db, ports, Viewer(person.id), "a quiet harbour", FACTS)).credentials is None
     with pytest.raises(NotSignedIn):
-        await compare_own(db, ports, NOBODY, "a quiet harbour")
+        await compare_own(db, ports, NOBODY, "a quiet harbour", FACTS)
+    hasher.close()
+
+
+async def test_whoever_has_a_session_cannot_guess_its_password_for_ever(db: Database) -> None:
+    hasher = ThreadedHasher(1, 10)
+    ports = replace(make_ports(MovableClock(), {Limit.LOGINS_PER_ACCOUNT: Rate(2, 3600)}), hasher=hasher)
+    person = await add_person(db, "ada")
+    async with db.transaction() as tx:
+        await tx.execute(update(User).values(password_hash=hash_password("a quiet harbour")))
+
+    for _ in range(3):
+        assert (await compare_own(db, ports, Viewer(person.id), "a quiet harbour", FACTS)).is_right
+    for _ in range(2):
+        assert not (await compare_own(db, ports, Viewer(person.id), "another", FACTS)).is_right
+    with pytest.raises(RateLimited):
+        await compare_own(db, ports, Viewer(person.id), "a quiet harbour", FACTS)
     hasher.close()
