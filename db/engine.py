@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from asyncpg.exceptions import UniqueViolationError
+from asyncpg.exceptions import ForeignKeyViolationError, UniqueViolationError
 from sqlalchemy import Connection, Executable, Insert, Row, Select, event, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -60,6 +60,10 @@ class Duplicate(Exception):  # noqa: N818 - a fact, named as such
     def concerns(self, column: str) -> bool:
         """Whether the violated constraint is the one on `column`."""
         return self._constraint.endswith(column)
+
+
+class Missing(Exception):  # noqa: N818
+    """What a row points at is not there, or not any more."""
 
 
 class NotMigrated(Exception):  # noqa: N818
@@ -106,23 +110,23 @@ class Transaction(Rows):
         self._topics.add(topic)
 
     async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> int:
-        """Run an update or delete and give the number of rows it touched. Raises Duplicate."""
+        """Run an update or delete and give the number of rows it touched. Raises Duplicate and Missing."""
         try:
             return (await self._connection.execute(statement, parameters)).rowcount
         except IntegrityError as error:
-            raise _duplicate(error) from error
+            raise _violation(error) from error
 
     async def add(self, *models: SQLModel) -> None:
-        """Insert rows, in order. Raises Duplicate."""
+        """Insert rows, in order. Raises Duplicate and Missing."""
         for table, rows in groupby(models, type):
             await self.insert(table, [row.model_dump() for row in rows])
 
     async def insert(self, table: type[SQLModel], values: list[dict[str, Any]]) -> None:
-        """Insert many rows of one table in one statement. Raises Duplicate."""
+        """Insert many rows of one table in one statement. Raises Duplicate and Missing."""
         try:
             await self._connection.execute(_insert(table), values)
         except IntegrityError as error:
-            raise _duplicate(error) from error
+            raise _violation(error) from error
 
     async def add_unless_there(self, model: SQLModel) -> bool:
         """Insert a row unless one with the same unique values is there or is being committed. Whether it was."""
@@ -199,7 +203,8 @@ class Database:
 
         `write` gives one outcome per item, in order, and is the same function each time; items are told apart by
         identity or value. A Duplicate among several has each tried in a transaction of its own, since it is not the
-        others' fault; whatever else is raised is raised for all. A cancelled caller's item may be written all the same.
+        others' fault; so has a Missing, also of one alone, since what was removed meanwhile is found to be gone the
+        second time. Whatever else is raised is raised for all. A cancelled caller's item may be written all the same.
         """
         if write not in self._shared:
             at_once = 1 if self.is_embedded else SHARED_AT_ONCE
@@ -217,10 +222,16 @@ class Database:
         except Duplicate as fault:
             if len(items) == 1:
                 return dict.fromkeys(items, _Failed(fault))
-        outcomes: dict[Item, Outcome | _Failed] = {}
-        for item in items:
-            outcomes |= await self._write_all(write, [item])
-        return outcomes
+        except Missing:
+            pass
+        return {item: await self._write_alone(write, item) for item in items}
+
+    async def _write_alone(self, write: SharedWrite[Item, Outcome], item: Item) -> Outcome | _Failed:
+        try:
+            [outcome] = await self._written(write, [item])
+        except (Duplicate, Missing) as fault:
+            return _Failed(fault)
+        return outcome
 
     async def _written(self, write: SharedWrite[Item, Outcome], items: Sequence[Item]) -> Sequence[Outcome]:
         async with self.transaction() as tx:
@@ -282,13 +293,16 @@ def _refuse_closed(connection: DBAPIConnection, _record: object, _proxy: object)
         raise DisconnectionError
 
 
-def _duplicate(error: IntegrityError) -> Exception:
-    """A Duplicate where a unique constraint is violated; the error itself for every other constraint."""
+def _violation(error: IntegrityError) -> Exception:
+    """A Duplicate or a Missing where such a constraint is violated; the error itself for every other constraint."""
     cause = error.orig and error.orig.__cause__
+    told = str(error.orig)
     if isinstance(cause, UniqueViolationError):
         return Duplicate(cause.constraint_name or "")
-    told = str(error.orig)
-    return Duplicate(told) if told.startswith("UNIQUE constraint failed: ") else error
+    if told.startswith("UNIQUE constraint failed: "):
+        return Duplicate(told)
+    is_missing = isinstance(cause, ForeignKeyViolationError) or told.startswith("FOREIGN KEY constraint failed")
+    return Missing(told) if is_missing else error
 
 
 def _begin_immediate(connection: Connection) -> None:

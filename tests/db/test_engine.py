@@ -12,11 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel, col
 from uuid_utils.compat import uuid7
 
-from db.engine import Database, Duplicate, Transaction
+from db.engine import Database, Duplicate, Missing, Transaction
 from db.models import Event, Member, User, Workspace, WorkspaceRole
 
 NOW = datetime.now(UTC)
 together: list[list[str]] = []
+looked_for: set[str] = set()
 
 
 def workspace(name: str) -> Workspace:
@@ -188,9 +189,51 @@ async def test_a_broken_database_is_asked_once_for_all_that_wait(database_url: s
 
 async def test_other_constraints_than_unique_ones_are_no_duplicates(database_url: str) -> None:
     database = Database(database_url)
-    member = Member(workspace_id=uuid7(), user_id=uuid7(), role=WorkspaceRole.OWNER, created_at=NOW)
     with pytest.raises(IntegrityError):
-        await add(database, member)
+        await add(database, Workspace(name="below nothing", quota_limit=-1, created_at=NOW))
+    await database.close()
+
+
+async def test_a_row_that_points_at_nothing_is_refused_as_such(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(Missing):
+        await add(database, Member(workspace_id=uuid7(), user_id=uuid7(), role=WorkspaceRole.OWNER, created_at=NOW))
+    await database.close()
+
+
+async def add_after_looking(tx: Transaction, given: Sequence[str]) -> list[str]:
+    """Adds workspaces, as if the first look at each came too early to see that what they point at was removed."""
+    outcomes = ["gone" if name in looked_for else "added" for name in given]
+    gone = [name for name in given if name.startswith("gone") and name not in looked_for]
+    looked_for.update(gone)
+    owner = uuid7() if gone else None
+    added = [name for name in given if not name.startswith("gone")]
+    rows = [Workspace(name=name, personal_user_id=owner, created_at=NOW) for name in (*added, *gone[:1])]
+    await tx.add(*rows)
+    return outcomes
+
+
+async def test_what_is_removed_while_it_is_written_to_is_found_to_be_gone_and_harms_no_other(database_url: str) -> None:
+    database = Database(database_url)
+    looked_for.clear()
+    given = ["a", "gone", "b", "c"]
+    outcomes = await asyncio.gather(*(database.share(add_after_looking, name) for name in given))
+    assert outcomes == ["added", "gone", "added", "added"]
+    assert await database.share(add_after_looking, "gone too") == "gone"
+    assert await names(database) == ["a", "b", "c"]
+    await database.close()
+
+
+async def add_astray(tx: Transaction, given: Sequence[str]) -> list[str]:
+    """Adds workspaces of users that never come to be."""
+    await tx.add(*(Workspace(name=name, personal_user_id=uuid7(), created_at=NOW) for name in given))
+    return list(given)
+
+
+async def test_what_points_at_nothing_however_often_it_is_tried_is_a_fault(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(Missing):
+        await database.share(add_astray, "a")
     await database.close()
 
 
