@@ -76,7 +76,7 @@ async def page(
         Order(_ORDER_COLUMNS[field], col(File.id), is_descending),
         window,
     )
-    return Page([FileRow._make(row) for row in found.items], found.has_next, found.has_previous)
+    return found.of(FileRow._make)
 
 
 async def count(rows: Rows, user_id: UUID, where: FileFilter) -> int:
@@ -105,6 +105,18 @@ async def rename(tx: Transaction, file: FileRow, name: str, name_folded: str, no
         .values(name=name, name_folded=name_folded, updated_at=now, revision=file.revision + 1)
     )
     return changed == 1
+
+
+async def count_in(rows: Rows, workspace_id: UUID) -> int:
+    """How many files a workspace has, whoever may see them."""
+    number: int = await rows.scalar(select(func.count()).where(col(File.workspace_id) == workspace_id))
+    return number
+
+
+async def sizes_in(rows: Rows, workspace_id: UUID, limit: int) -> dict[UUID, int]:
+    """Up to `limit` files of a workspace with their sizes in bytes, whoever may see them."""
+    statement = select(col(File.id), col(File.size)).where(col(File.workspace_id) == workspace_id)
+    return {row.id: row.size for row in await rows.all(statement.limit(limit))}
 
 
 async def purge(tx: Transaction, file_ids: Sequence[UUID]) -> tuple[list[str], set[UUID]]:

@@ -16,7 +16,7 @@ from db.questions import Page, Window
 class Order:
     """What a select is sorted by; `id` follows in the same direction and tells equals apart."""
 
-    column: Mapped[Any]
+    column: Mapped[Any] | ColumnElement[Any]
     id: Mapped[UUID]
     is_descending: bool
 
@@ -28,7 +28,7 @@ async def page_of(rows: Rows, statement: Selection, order: Order, window: Window
 
 
 async def pages_of(
-    rows: Rows, statement: Selection, owner: Mapped[UUID], order: Order, window: Window
+    rows: Rows, statement: Selection, owner: Mapped[Any], order: Order, window: Window
 ) -> dict[UUID, Page[Any]]:
     """Run a select through one window for each owner of its rows: one statement however many owners there are.
 

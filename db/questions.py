@@ -1,6 +1,6 @@
 """What can be asked of lists: which rows, in which order, and which part of them; and the page that answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class FileOrderField(StrEnum):
@@ -30,6 +31,38 @@ class FileFilter:
     created_to: datetime | None = None
     workspace_id: UUID | None = None
     uploaded_by_id: UUID | None = None
+
+
+class UserOrderField(StrEnum):
+    """What users can be sorted by. Who never logged in with a password counts from the signup."""
+
+    USERNAME = "USERNAME"
+    EMAIL = "EMAIL"
+    CREATED_AT = "CREATED_AT"
+    LAST_LOGIN_AT = "LAST_LOGIN_AT"
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users: every condition that is set must hold. `inactive_since`: no login then or later."""
+
+    search_folded: str | None = None
+    role: str | None = None
+    is_disabled: bool | None = None
+    workspace_id: UUID | None = None
+    inactive_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events: every condition that is set must hold. Lower bounds are inclusive, upper ones exclusive."""
+
+    actor_id: UUID | None = None
+    kinds: tuple[str, ...] | None = None
+    target_id: UUID | None = None
+    workspace_id: UUID | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +93,7 @@ class Page(Generic[Item]):
     items: Sequence[Item]
     has_next: bool
     has_previous: bool
+
+    def of(self, make: Callable[[Any], Made]) -> "Page[Made]":
+        """The page with what `make` makes of each row."""
+        return Page([make(item) for item in self.items], self.has_next, self.has_previous)

@@ -5,10 +5,10 @@ Specification.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import orjson
@@ -32,6 +32,36 @@ class PageInfo:
     has_previous_page: bool = strawberry.field(description="Whether more stand before this page.")
     start_cursor: str | None = strawberry.field(description="The cursor of the first edge; null on an empty page.")
     end_cursor: str | None = strawberry.field(description="The cursor of the last edge; null on an empty page.")
+
+
+Entry = TypeVar("Entry")
+First: TypeAlias = Annotated[int | None, strawberry.argument(description="1 to 100 from the start; 25 by default.")]
+After: TypeAlias = Annotated[str | None, strawberry.argument(description="Only what follows this cursor.")]
+Last: TypeAlias = Annotated[int | None, strawberry.argument(description="1 to 100 from the end.")]
+Before: TypeAlias = Annotated[str | None, strawberry.argument(description="Only what stands before this cursor.")]
+
+
+@strawberry.type(description="An entry of a list, and where it stands.")
+class Edge(Generic[Entry]):
+    """Relay's edge."""
+
+    node: Entry = strawberry.field(description="The entry.")
+    cursor: str = strawberry.field(description="Where it stands, for `after` and `before`.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[Entry]):
+    """Relay's connection."""
+
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+    edges: list[Edge[Entry]] = strawberry.field(description="The entries of this page, with their cursors.")
+    nodes: list[Entry] = strawberry.field(description="The entries of this page.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies in the whole list.")
+
+    @strawberry.field(description="How many entries there are on all pages. Counted only when asked for.")
+    async def total_count(self) -> int:
+        """One more statement."""
+        return await self.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +102,6 @@ class Cursors:
         raise InvalidInput(message=f"`{argument}` is not a cursor of this list in this order.", path=(argument,))
 
 
-def page_info_of(page: Page[Any], cursors: Sequence[str]) -> PageInfo:
-    """Where a page lies; `cursors` are those of its rows."""
-    return PageInfo(
-        has_next_page=page.has_next,
-        has_previous_page=page.has_previous,
-        start_cursor=cursors[0] if cursors else None,
-        end_cursor=cursors[-1] if cursors else None,
-    )
-
-
 def window_of(arguments: PageArguments, cursors: Cursors) -> Window:
     """The window that the arguments ask for: the first 25 when they say nothing. Raises InvalidInput."""
     if arguments.first is not None and arguments.last is not None:
@@ -95,3 +115,26 @@ def window_of(arguments: PageArguments, cursors: Cursors) -> Window:
         raise InvalidInput(message=f"A page has 1 to {PAGE_MAXIMUM} entries, not {limit}.", path=(argument,))
     after, before = cursors.decode(arguments.after, "after"), cursors.decode(arguments.before, "before")
     return Window(limit, after, before, is_backward)
+
+
+def nothing_in(window: Window) -> Page[Any]:
+    """The page of a window that nothing lies in."""
+    return Page((), has_next=window.before is not None, has_previous=window.after is not None)
+
+
+def connection_of(
+    page: Page[Any], cursors: Cursors, make: Callable[[Any], Entry], count: Callable[[], Awaitable[int]]
+) -> Connection[Entry]:
+    """The connection of a page of rows, each made into what the list shows."""
+    edges = [Edge(node=make(row), cursor=cursors.encode(row)) for row in page.items]
+    return Connection(
+        count=count,
+        edges=edges,
+        nodes=[edge.node for edge in edges],
+        page_info=PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        ),
+    )

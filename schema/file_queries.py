@@ -10,10 +10,21 @@ from db.questions import FileFilter, FileOrderField
 from domain import files
 from domain.errors import InvalidInput
 from domain.names import NAME_BYTES, fold
-from schema.connections import Cursors, PageArguments, window_of
+from schema.connections import (
+    After,
+    Before,
+    Connection,
+    Cursors,
+    First,
+    Last,
+    PageArguments,
+    connection_of,
+    window_of,
+)
 from schema.context import Context, Info
-from schema.files import File, FileConnection, connection_of, file_of
+from schema.files import File, file_of
 from schema.ids import Prefix, decode
+from schema.orders import OrderDirection, parse_folded
 from schema.scalars import ByteCount, DateTime, parse_byte_count, parse_date_time
 
 MEDIA_TYPES_MAXIMUM = 100
@@ -45,14 +56,6 @@ class OrderField(Enum):
     SIZE = strawberry.enum_value("SIZE", description="The size in bytes.")
 
 
-@strawberry.enum(description="Which way a list is sorted.")
-class OrderDirection(Enum):
-    """Up or down."""
-
-    ASC = strawberry.enum_value("ASC", description="Smallest, earliest or first in the alphabet first.")
-    DESC = strawberry.enum_value("DESC", description="Largest, latest or last in the alphabet first.")
-
-
 @strawberry.input(description="What files are sorted by, and which way.")
 class FileOrder:
     """The newest first unless something else is asked for."""
@@ -61,14 +64,8 @@ class FileOrder:
     direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which way.")
 
 
-def _folded(value: object) -> str:
-    if not isinstance(value, str) or fold(value) != value:
-        raise ValueError("not a folded name")
-    return value
-
-
 CURSORS = {
-    OrderField.NAME: Cursors("NAME", lambda row: fold(row.name), _folded),
+    OrderField.NAME: Cursors("NAME", lambda row: fold(row.name), parse_folded),
     OrderField.CREATED_AT: Cursors("CREATED_AT", lambda row: row.created_at, parse_date_time),
     OrderField.SIZE: Cursors("SIZE", lambda row: row.size, parse_byte_count),
 }
@@ -92,25 +89,27 @@ class FileQueries:
         info: Info,
         where: Annotated[FileWhere | None, strawberry.argument(description="Which files.")] = None,
         order_by: Annotated[FileOrder | None, strawberry.argument(description="Newest first by default.")] = None,
-        first: Annotated[int | None, strawberry.argument(description="1 to 100 from the start; 25 by default.")] = None,
-        after: Annotated[str | None, strawberry.argument(description="Only what follows this cursor.")] = None,
-        last: Annotated[int | None, strawberry.argument(description="1 to 100 from the end.")] = None,
-        before: Annotated[str | None, strawberry.argument(description="Only what stands before this cursor.")] = None,
-    ) -> FileConnection | None:
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[File] | None:
         """One statement for the page, and one for `totalCount`."""
         order = order_by or FileOrder()
         page = PageArguments(first, after, last, before)
         return await _connection(info.context, where or FileWhere(), order, page)
 
 
-async def _connection(context: Context, where: FileWhere, order: FileOrder, arguments: PageArguments) -> FileConnection:
+async def _connection(
+    context: Context, where: FileWhere, order: FileOrder, arguments: PageArguments
+) -> Connection[File]:
     context.viewer.required()
     cursors, file_filter = CURSORS[order.field], _filter_of(where)
     window = window_of(arguments, cursors)
     sorting = FileOrderField[order.field.name], order.direction is OrderDirection.DESC
     async with context.db.reading() as rows:
         page = await files.page(rows, context.viewer, file_filter, sorting, window)
-    return connection_of(page, cursors, partial(_count, context, file_filter))
+    return connection_of(page, cursors, file_of, partial(_count, context, file_filter))
 
 
 async def _count(context: Context, file_filter: FileFilter) -> int:

@@ -1,16 +1,13 @@
 """Files and versions, as members of their workspace see them."""
 
-from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Annotated
 
 import strawberry
 
-from db.questions import Page
 from db.rows import FileRow, VersionRow
 from domain import downloads
 from domain.downloads import LinkTerms
-from schema.connections import Cursors, PageInfo, page_info_of
 from schema.context import Info
 from schema.ids import Prefix, encode
 from schema.loaders import present
@@ -69,7 +66,8 @@ class File(Node):
     @strawberry.field(description="The workspace it belongs to.")
     async def workspace(self, info: Info) -> Workspace:
         """Visible, as the file is: both ask for the same membership."""
-        return workspace_of(await present(info.context.loaders.workspaces.load(self.row.workspace_id)))
+        loaders = info.context.loaders
+        return workspace_of(await present(loaders.workspaces.load(self.row.workspace_id)), loaders)
 
     @strawberry.field(description="Who uploaded it; null once that account is gone.")
     async def uploaded_by(self, info: Info) -> User | None:
@@ -103,29 +101,6 @@ class File(Node):
         return URL(downloads.sign_download(info.context.ports, info.context.viewer, terms))
 
 
-@strawberry.type(description="A file in a list.")
-class FileEdge:
-    """Relay's edge."""
-
-    node: File = strawberry.field(description="The file.")
-    cursor: str = strawberry.field(description="Where it stands, for `after` and `before`.")
-
-
-@strawberry.type(description="A page of files.")
-class FileConnection:
-    """Relay's connection."""
-
-    count: strawberry.Private[Callable[[], Awaitable[int]]]
-    edges: list[FileEdge] = strawberry.field(description="The files of this page, with their cursors.")
-    nodes: list[File] = strawberry.field(description="The files of this page.")
-    page_info: PageInfo = strawberry.field(description="Where this page lies in the whole list.")
-
-    @strawberry.field(description="How many files there are on all pages. Counted only when asked for.")
-    async def total_count(self) -> int:
-        """One more statement."""
-        return await self.count()
-
-
 def file_of(row: FileRow) -> File:
     """The file of a row."""
     return File(
@@ -152,15 +127,4 @@ def version_of(row: VersionRow) -> Version:
         media_type=row.media_type,
         digest=row.digest,
         created_at=DateTime(row.created_at),
-    )
-
-
-def connection_of(page: Page[FileRow], cursors: Cursors, count: Callable[[], Awaitable[int]]) -> FileConnection:
-    """The connection of a page."""
-    edges = [FileEdge(node=file_of(row), cursor=cursors.encode(row)) for row in page.items]
-    return FileConnection(
-        count=count,
-        edges=edges,
-        nodes=[edge.node for edge in edges],
-        page_info=page_info_of(page, [edge.cursor for edge in edges]),
     )
