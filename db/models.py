@@ -77,6 +77,7 @@ class User(Record, table=True):
         UniqueConstraint("username_folded"),
         UniqueConstraint("email_folded"),
         _one_of("role", UserRole),
+        Index(None, "created_at", "id"),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
@@ -165,27 +166,63 @@ class KnownDevice(Record, table=True):
 
 
 class Workspace(Record, table=True):
-    """Who owns files. `personal_user_id` is set for the one that each user is given at signup."""
+    """Who owns files. `personal_user_id` is set for the one that each user is given at signup.
+
+    `quota_limit` is in bytes: None is the default of the settings, 0 is no limit. One with `deleted_at` has no members
+    any more; it stays until its last file is purged.
+    """
 
     __tablename__ = "workspaces"
-    __table_args__ = (UniqueConstraint("personal_user_id"),)
+    __table_args__ = (
+        UniqueConstraint("personal_user_id"),
+        CheckConstraint("quota_limit >= 0", name="quota_limit"),
+        Index(None, "deleted_at"),
+    )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     name: str
     personal_user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE")
+    quota_limit: int | None = Field(default=None, sa_type=BigInteger)
     created_at: datetime
+    deleted_at: datetime | None = None
 
 
 class Member(Record, table=True):
     """A user in a workspace, with a role."""
 
     __tablename__ = "members"
-    __table_args__ = (_one_of("role", WorkspaceRole), Index(None, "user_id"))
+    __table_args__ = (
+        _one_of("role", WorkspaceRole),
+        Index(None, "user_id"),
+        Index(None, "workspace_id", "created_at", "user_id"),
+    )
 
     workspace_id: UUID = Field(foreign_key="workspaces.id", ondelete="CASCADE", primary_key=True)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", primary_key=True)
     role: WorkspaceRole = Field(sa_type=String)
     created_at: datetime
+
+
+class Invitation(Record, table=True):
+    """A role that an owner offers to whoever has an email. `token_hash` is the SHA-256 of the mail's token, in hex."""
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        _one_of("role", WorkspaceRole),
+        UniqueConstraint("token_hash"),
+        Index(None, "workspace_id", "created_at", "id"),
+        Index(None, "invited_by_id"),
+    )
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    workspace_id: UUID = Field(foreign_key="workspaces.id", ondelete="CASCADE")
+    email_folded: str = Field(sa_type=FOLDED)
+    role: WorkspaceRole = Field(sa_type=String)
+    invited_by_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
+    token_hash: str
+    created_at: datetime
+    expires_at: datetime
+    accepted_at: datetime | None = None
 
 
 class Blob(Record, table=True):
@@ -264,13 +301,19 @@ class Version(Record, table=True):
 
 
 class Event(Record, table=True):
-    """Something that happened. Ids are no foreign keys: history outlives what it tells of."""
+    """Something that happened. Ids are no foreign keys: history outlives what it tells of.
+
+    Each filter of the audit log has an index that ends with the order of the log. Ids alone would not do for it: a
+    download has its id when it is written, which may be long after it ended.
+    """
 
     __tablename__ = "events"
     __table_args__ = (
-        Index(None, "actor_id", "id"),
-        Index(None, "workspace_id", "id"),
-        Index(None, "kind", "id"),
+        Index(None, "created_at", "id"),
+        Index(None, "actor_id", "created_at", "id"),
+        Index(None, "workspace_id", "created_at", "id"),
+        Index(None, "target_id", "created_at", "id"),
+        Index(None, "kind", "created_at", "id"),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)

@@ -15,6 +15,7 @@ from db.models import (
     Challenge,
     Event,
     File,
+    Invitation,
     Job,
     KnownDevice,
     Member,
@@ -70,6 +71,15 @@ def rows_of_every_table() -> list[SQLModel]:
         blob,
         file,
         Version(id=file.version_id, file_id=file.id, number=1, blob_key=blob.key, **content),
+        Invitation(
+            workspace_id=workspace.id,
+            email_folded="b@x.org",
+            role=WorkspaceRole.VIEWER,
+            invited_by_id=user.id,
+            token_hash="h",
+            created_at=NOW,
+            expires_at=NOW,
+        ),
         Event(kind="user.created", actor_id=user.id, data={"a": [1]}, created_at=NOW),
         Job(kind="mail.send", payload={"a": [1]}, run_at=NOW, created_at=NOW, updated_at=NOW),
     ]
