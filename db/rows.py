@@ -55,6 +55,57 @@ class MembershipRow(NamedTuple):
     role: str
 
 
+class MemberRow(NamedTuple):
+    """A member, as the other members see it."""
+
+    user_id: UUID
+    workspace_id: UUID
+    role: str
+    created_at: datetime
+
+    @property
+    def id(self) -> UUID:
+        """What tells members of one workspace apart."""
+        return self.user_id
+
+
+class InvitationRow(NamedTuple):
+    """A role that is offered to an email, without its token."""
+
+    id: UUID
+    workspace_id: UUID
+    email: str
+    role: str
+    invited_by_id: UUID | None
+    created_at: datetime
+    expires_at: datetime
+
+
+class UsageRow(NamedTuple):
+    """What lies in a workspace: files, bytes of all their versions, and the limit that an administrator gave it."""
+
+    id: UUID
+    files: int
+    used: int
+    quota_limit: int | None
+
+
+class EventRow(NamedTuple):
+    """Something that happened, and whether the viewer is a member of the workspace that it happened in."""
+
+    id: UUID
+    kind: str
+    actor_id: UUID | None
+    workspace_id: UUID | None
+    target_id: UUID | None
+    size: int | None
+    data: dict[str, Any] | None
+    address: str | None
+    request_id: str | None
+    created_at: datetime
+    is_member: bool
+
+
 class FileRow(NamedTuple):
     """A file with its current version's size, media type and digest, as a member sees it."""
 

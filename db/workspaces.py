@@ -1,13 +1,17 @@
-"""Selects on workspaces, each for one member: who is no member finds nothing."""
+"""Selects and writes on workspaces. Those for a viewer find what that viewer is a member of, unless they say more."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, delete, func, select, update
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from db.engine import Rows, Selection
-from db.models import Member, User, Workspace
+from db.engine import Rows, Selection, Transaction
+from db.models import Invitation, Member, User, Workspace
+from db.pages import Order, pages_of
+from db.questions import Page, Window
 from db.rows import MembershipRow, WorkspaceRow
 
 _COLUMNS = (
@@ -17,6 +21,7 @@ _COLUMNS = (
     col(Workspace.created_at),
     col(Member.role),
 )
+_OLDEST_FIRST = Order(col(Workspace.created_at), col(Workspace.id), is_descending=False)
 # Who is disabled has no rights left, also in the middle of a request.
 _MEMBERSHIP = (
     select(col(Member.user_id), col(Member.workspace_id), col(Member.role))
@@ -27,6 +32,14 @@ _MEMBERSHIP = (
 _BY_WORKSPACE = _MEMBERSHIP.where(
     col(Member.user_id).in_(bindparam("user_ids", expanding=True)),
     col(Member.workspace_id).in_(bindparam("workspace_ids", expanding=True)),
+)
+# An upload holds its workspace until its file has committed: whoever deletes the workspace waits for that, and counts
+# the file, or was first, and the upload finds nothing. It is the lock that the file's foreign key takes anyway.
+_HELD = (
+    _BY_WORKSPACE.join(Workspace, col(Workspace.id) == col(Member.workspace_id))
+    .where(col(Workspace.deleted_at).is_(None))
+    .order_by(col(Workspace.id))
+    .with_for_update(read=True, key_share=True, of=Workspace)
 )
 _PERSONAL = _MEMBERSHIP.join(Workspace, col(Workspace.id) == col(Member.workspace_id)).where(
     col(Workspace.personal_user_id) == bindparam("user_id"), col(Member.user_id) == bindparam("user_id")
@@ -54,6 +67,14 @@ async def memberships(rows: Rows, user_ids: Collection[UUID], workspace_ids: Col
     return [MembershipRow._make(row) for row in found]
 
 
+async def hold_memberships(
+    tx: Transaction, user_ids: Collection[UUID], workspace_ids: Collection[UUID]
+) -> list[MembershipRow]:
+    """What `memberships` finds, and their workspaces cannot be deleted before this transaction ends."""
+    found = await tx.all(_HELD, {"user_ids": list(user_ids), "workspace_ids": list(workspace_ids)})
+    return [MembershipRow._make(row) for row in found]
+
+
 async def personal_membership(rows: Rows, user_id: UUID) -> MembershipRow | None:
     """A user's membership of the workspace that is their own."""
     row = await rows.first(_PERSONAL, {"user_id": user_id})
@@ -62,8 +83,81 @@ async def personal_membership(rows: Rows, user_id: UUID) -> MembershipRow | None
 
 async def personal_of(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> list[WorkspaceRow]:
     """The personal workspaces of users, with the viewer's role in each if there is one, in no particular order."""
-    membership = and_(col(Member.workspace_id) == col(Workspace.id), col(Member.user_id) == viewer_id)
-    found = await rows.all(
-        select(*_COLUMNS).join(Member, membership, isouter=True).where(col(Workspace.personal_user_id).in_(user_ids))
-    )
+    found = await rows.all(_all_for(viewer_id).where(col(Workspace.personal_user_id).in_(user_ids)))
     return [WorkspaceRow._make(row) for row in found]
+
+
+async def existing(rows: Rows, viewer_id: UUID, workspace_ids: Sequence[UUID]) -> list[WorkspaceRow]:
+    """Those of the workspaces that exist, whoever is a member, with the viewer's role in each if there is one."""
+    found = await rows.all(_all_for(viewer_id).where(col(Workspace.id).in_(workspace_ids)))
+    return [WorkspaceRow._make(row) for row in found]
+
+
+async def standing(rows: Rows, user_id: UUID, workspace_id: UUID) -> WorkspaceRow | None:
+    """A workspace with the user's role in it, when the user is a member and not disabled."""
+    is_enabled = select(col(User.id)).where(col(User.id) == user_id, col(User.disabled_at).is_(None)).exists()
+    row = await rows.first(visible_to(user_id).where(col(Workspace.id) == workspace_id, is_enabled))
+    return row and WorkspaceRow._make(row)
+
+
+async def lock(tx: Transaction, workspace_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the workspaces that exist; nobody else changes them or their members before this transaction ends.
+
+    On PostgreSQL a lock on each row, taken in the order of ids so that two who want several never wait for each other;
+    on SQLite the transaction has the write lock already.
+    """
+    there = col(Workspace.id).in_(workspace_ids), col(Workspace.deleted_at).is_(None)
+    found = await tx.all(select(col(Workspace.id)).where(*there).order_by(col(Workspace.id)).with_for_update())
+    return {row.id for row in found}
+
+
+async def pages(
+    rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID], window: Window
+) -> dict[UUID, Page[WorkspaceRow]]:
+    """For each user a window of the workspaces it is a member of, the oldest first, with the viewer's role in each."""
+    theirs = aliased(Member)
+    joined = _all_for(viewer_id).join(theirs, col(theirs.workspace_id) == col(Workspace.id))
+    statement = joined.where(col(theirs.user_id).in_(user_ids))
+    found = await pages_of(rows, statement, col(theirs.user_id), _OLDEST_FIRST, window)
+    return {key: page.of(WorkspaceRow._make) for key, page in found.items()}
+
+
+async def counts(rows: Rows, user_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """For each user of how many workspaces it is a member; who is of none is left out."""
+    members = select(col(Member.user_id), func.count().label("number")).where(col(Member.user_id).in_(user_ids))
+    return {row.user_id: row.number for row in await rows.all(members.group_by(col(Member.user_id)))}
+
+
+async def rename(tx: Transaction, workspace_id: UUID, name: str) -> None:
+    """Give a workspace another name."""
+    await tx.execute(update(Workspace).where(col(Workspace.id) == workspace_id).values(name=name))
+
+
+async def set_quota(tx: Transaction, workspace_id: UUID, limit: int | None) -> None:
+    """Give a workspace a limit in bytes: 0 is none, None the default."""
+    await tx.execute(update(Workspace).where(col(Workspace.id) == workspace_id).values(quota_limit=limit))
+
+
+async def mark_deleted(tx: Transaction, workspace_ids: Sequence[UUID], now: datetime) -> None:
+    """Take workspaces from everybody at once: without members nobody finds them or anything in them."""
+    await tx.execute(
+        update(Workspace).where(col(Workspace.id).in_(workspace_ids)).values(deleted_at=now, personal_user_id=None)
+    )
+    await tx.execute(delete(Member).where(col(Member.workspace_id).in_(workspace_ids)))
+    await tx.execute(delete(Invitation).where(col(Invitation.workspace_id).in_(workspace_ids)))
+
+
+async def deleted(rows: Rows, limit: int) -> list[UUID]:
+    """Deleted workspaces that still have a row, the longest waiting first."""
+    statement = select(col(Workspace.id)).where(col(Workspace.deleted_at).is_not(None))
+    return [row.id for row in await rows.all(statement.order_by(col(Workspace.deleted_at)).limit(limit))]
+
+
+async def forget(tx: Transaction, workspace_id: UUID) -> None:
+    """Remove the row of a deleted workspace that has no files any more."""
+    await tx.execute(delete(Workspace).where(col(Workspace.id) == workspace_id, col(Workspace.deleted_at).is_not(None)))
+
+
+def _all_for(viewer_id: UUID) -> Selection:
+    membership = and_(col(Member.workspace_id) == col(Workspace.id), col(Member.user_id) == viewer_id)
+    return select(*_COLUMNS).join(Member, membership, isouter=True).where(col(Workspace.deleted_at).is_(None))

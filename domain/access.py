@@ -9,10 +9,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from db import workspaces
-from db.engine import Rows
+from db.engine import Rows, Transaction
 from db.models import WorkspaceRole
-from db.rows import MembershipRow
-from domain.errors import Forbidden, NotFound, Refusal
+from db.rows import MembershipRow, WorkspaceRow
+from domain.errors import Forbidden, NotFound, PersonalWorkspace, Refusal
 from domain.viewer import Viewer
 
 _WRITERS = frozenset({WorkspaceRole.OWNER, WorkspaceRole.EDITOR})
@@ -46,10 +46,70 @@ async def writable_workspace(rows: Rows, viewer: Viewer, workspace_id: UUID | No
 
 async def writable_workspaces(rows: Rows, wanted: Sequence[tuple[Viewer, UUID]]) -> list[Access | Refusal]:
     """For each viewer and workspace in turn, whether the one may put files into the other: in one statement."""
-    pairs = [(viewer.required(), workspace_id) for viewer, workspace_id in wanted]
-    found = await workspaces.memberships(rows, {user_id for user_id, _ in pairs}, {place for _, place in pairs})
+    found = await workspaces.memberships(rows, *_users_and_places(wanted))
+    return _all_judged(wanted, found)
+
+
+async def held_workspaces(tx: Transaction, wanted: Sequence[tuple[Viewer, UUID]]) -> list[Access | Refusal]:
+    """What `writable_workspaces` says, for whoever writes files next: until they commit, nobody deletes the workspaces.
+
+    Otherwise a workspace could be found empty and deleted while a file comes into it, and be told to be safe.
+    """
+    found = await workspaces.hold_memberships(tx, *_users_and_places(wanted))
+    return _all_judged(wanted, found)
+
+
+async def joined_workspace(
+    tx: Transaction, viewer: Viewer, workspace_id: UUID, path: tuple[str, ...] = ("workspaceId",)
+) -> WorkspaceRow:
+    """A workspace that the viewer is a member of, as it is once nobody else can change it or its members.
+
+    Raises NotSignedIn and NotFound.
+    """
+    user_id = viewer.required()
+    found = await workspaces.standing(tx, user_id, workspace_id)
+    if found is not None:
+        # Who has no right takes no lock, and cannot hold up those who have. What was read before it may be over.
+        await workspaces.lock(tx, [workspace_id])
+        found = await workspaces.standing(tx, user_id, workspace_id)
+    if found is None:
+        raise no_such_workspace(path)
+    return found
+
+
+async def owned_workspace(
+    tx: Transaction, viewer: Viewer, workspace_id: UUID, path: tuple[str, ...] = ("workspaceId",)
+) -> WorkspaceRow:
+    """A workspace that the viewer owns, as it is once nobody else can change it or its members.
+
+    Raises NotSignedIn, NotFound and Forbidden.
+    """
+    workspace = await joined_workspace(tx, viewer, workspace_id, path)
+    if workspace.viewer_role != WorkspaceRole.OWNER:
+        raise Forbidden(message="Only owners of a workspace may do this.", path=path)
+    return workspace
+
+
+async def shared_workspace(tx: Transaction, viewer: Viewer, workspace_id: UUID) -> WorkspaceRow:
+    """What `owned_workspace` finds, when others may come in. Raises PersonalWorkspace, too."""
+    workspace = await owned_workspace(tx, viewer, workspace_id)
+    if workspace.personal_user_id is not None:
+        raise PersonalWorkspace(path=("workspaceId",))
+    return workspace
+
+
+def no_such_workspace(path: tuple[str, ...] = ("workspaceId",)) -> NotFound:
+    """Absent, or not the viewer's to see."""
+    return NotFound(message="There is no such workspace.", path=path)
+
+
+def _users_and_places(wanted: Sequence[tuple[Viewer, UUID]]) -> tuple[set[UUID], set[UUID]]:
+    return {viewer.required() for viewer, _ in wanted}, {workspace_id for _, workspace_id in wanted}
+
+
+def _all_judged(wanted: Sequence[tuple[Viewer, UUID]], found: Sequence[MembershipRow]) -> list[Access | Refusal]:
     by_pair = {(row.user_id, row.workspace_id): row for row in found}
-    return [_judged(by_pair.get(pair)) for pair in pairs]
+    return [_judged(by_pair.get((viewer.required(), workspace_id))) for viewer, workspace_id in wanted]
 
 
 def _judged(membership: MembershipRow | None) -> Access | Refusal:
@@ -61,7 +121,7 @@ def _judged(membership: MembershipRow | None) -> Access | Refusal:
 
 def _writable(membership: MembershipRow | None) -> Access:
     if membership is None:
-        raise NotFound(message="There is no such workspace.", path=("workspaceId",))
+        raise no_such_workspace()
     if not may_write(membership.role):
         raise Forbidden(message="Viewers of a workspace cannot change its files.", path=("workspaceId",))
     return Access(membership.workspace_id, membership.role)

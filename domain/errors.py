@@ -141,6 +141,15 @@ class Forbidden(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class AdministratorsOnly(Refusal):
+    """Only administrators may ask for this or do it, whatever it is about."""
+
+    code = "FORBIDDEN"
+    kind = Kind.FORBIDDEN
+    message: str = "Only administrators may do this."
+
+
+@dataclass(eq=False, kw_only=True)
 class NotFound(Refusal):
     """Absent, or not the viewer's to see: the two look the same."""
 
@@ -174,6 +183,51 @@ class RevisionConflict(Refusal):
     code = "CONFLICT"
     kind = Kind.CONFLICT
     revision: int
+
+
+@dataclass(eq=False, kw_only=True)
+class LastOwner(Refusal):
+    """A workspace needs an owner who can sign in, and this is the last one."""
+
+    code = "LAST_OWNER"
+    kind = Kind.CONFLICT
+    message: str = "The workspace would be left without an owner: make somebody else one first."
+
+
+@dataclass(eq=False, kw_only=True)
+class LastAdministrator(Refusal):
+    """The service needs an administrator who can sign in, and this is the last one."""
+
+    code = "LAST_ADMINISTRATOR"
+    kind = Kind.CONFLICT
+    message: str = "The service would be left without an administrator: make somebody else one first."
+
+
+@dataclass(eq=False, kw_only=True)
+class PersonalWorkspace(Refusal):
+    """A personal workspace has exactly its person, and lasts as long as the account."""
+
+    code = "PERSONAL_WORKSPACE"
+    kind = Kind.CONFLICT
+    message: str = "A personal workspace has exactly its person, and lasts as long as the account."
+
+
+@dataclass(eq=False, kw_only=True)
+class WorkspaceNotEmpty(Refusal):
+    """The workspace has files, and it was not said that they may be purged."""
+
+    code = "WORKSPACE_NOT_EMPTY"
+    kind = Kind.CONFLICT
+    files: int
+
+
+@dataclass(eq=False, kw_only=True)
+class OwnsWorkspaces(Refusal):
+    """The user is the only owner of shared workspaces; they have to be handed on first."""
+
+    code = "OWNS_WORKSPACES"
+    kind = Kind.CONFLICT
+    names: tuple[str, ...]
 
 
 @dataclass(eq=False, kw_only=True)

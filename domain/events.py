@@ -1,5 +1,6 @@
-"""What happened, as rows written in the transaction of the change they tell of."""
+"""What happened, as rows written in the transaction of the change they tell of, and as people read them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,7 +9,12 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from db import events
+from db.engine import Rows
 from db.models import Event
+from db.questions import EventFilter, Page, Window
+from db.rows import EventRow
+from domain.viewer import Viewer
 
 
 class EventKind(StrEnum):
@@ -31,6 +37,21 @@ class EventKind(StrEnum):
     FILE_DOWNLOADED = "file.downloaded"
     FILE_RENAMED = "file.renamed"
     FILE_PURGED = "file.purged"
+    WORKSPACE_CREATED = "workspace.created"
+    WORKSPACE_RENAMED = "workspace.renamed"
+    WORKSPACE_DELETED = "workspace.deleted"
+    WORKSPACE_HANDED_OVER = "workspace.handed_over"
+    QUOTA_CHANGED = "workspace.quota_changed"
+    MEMBER_JOINED = "member.joined"
+    MEMBER_UPDATED = "member.updated"
+    MEMBER_REMOVED = "member.removed"
+    MEMBER_LEFT = "member.left"
+    INVITATION_SENT = "invitation.sent"
+    INVITATION_REVOKED = "invitation.revoked"
+    USER_ROLE_CHANGED = "user.role_changed"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_DELETED = "user.deleted"
     JOB_DIED = "job.died"
 
 
@@ -73,3 +94,47 @@ def event_values(kind: EventKind, subject: Subject, facts: RequestFacts, now: da
         "request_id": facts.request_id,
         "created_at": now,
     }
+
+
+async def page(rows: Rows, viewer: Viewer, where: EventFilter, window: Window) -> Page[EventRow]:
+    """A window of the audit log, the newest first. Raises NotSignedIn and AdministratorsOnly."""
+    found = await events.page(rows, viewer.administering(), where, window)
+    return found.of(lambda row: _as_told_to(viewer, row))
+
+
+async def count(rows: Rows, viewer: Viewer, where: EventFilter) -> int:
+    """How many events the audit log has. Raises NotSignedIn and AdministratorsOnly."""
+    viewer.administering()
+    return await events.count(rows, where)
+
+
+async def activity_pages(
+    rows: Rows, viewer: Viewer, actor_ids: Sequence[UUID], question: tuple[EventFilter, Window]
+) -> Mapping[UUID, Page[EventRow]]:
+    """For each user a window of what it did: for the viewer, and for administrators of anybody. Raises NotSignedIn."""
+    where, window = question
+    found = await events.pages(rows, viewer.required(), _accounts_of(viewer, actor_ids), where, window)
+    return {key: page.of(lambda row: _as_told_to(viewer, row)) for key, page in found.items()}
+
+
+async def activity_counts(
+    rows: Rows, viewer: Viewer, actor_ids: Sequence[UUID], where: EventFilter
+) -> Mapping[UUID, int]:
+    """For each user how much `activity_pages` has. Raises NotSignedIn."""
+    viewer.required()
+    return await events.counts(rows, _accounts_of(viewer, actor_ids), where)
+
+
+def _accounts_of(viewer: Viewer, user_ids: Sequence[UUID]) -> list[UUID]:
+    return [user_id for user_id in user_ids if viewer.sees_account_of(user_id)]
+
+
+def _as_told_to(viewer: Viewer, row: EventRow) -> EventRow:
+    """What an event says of a file, such as its names, is for the members of its workspace and for who did it.
+
+    That and when something happened to it is an administrator's business, its size included.
+    """
+    is_about_content = row.kind.startswith("file.")
+    if not is_about_content or row.is_member or row.actor_id == viewer.user_id:
+        return row
+    return row._replace(data=None)

@@ -61,6 +61,23 @@ def clean_name(raw: str) -> str:
     return name
 
 
+def clean_line(raw: str, noun: str, maximum: int) -> str:
+    """A line that a person wrote, such as the name of a workspace, as it is kept: without what nobody sees.
+
+    `maximum` counts code points. Raises InvalidInput, in which `noun` says what it is about.
+    """
+    if _SURROGATES.search(raw):
+        raise InvalidInput(message=f"The {noun} is not valid Unicode: it has half of a surrogate pair.")
+    line = _REMOVED.sub("", raw)
+    if len(line) <= 4 * maximum:
+        line = _IDLE_JOINERS.sub("", unicodedata.normalize("NFC", line)).strip()
+    if len(line) > maximum:
+        raise InvalidInput(message=f"The {noun} has {len(line)} characters; at most {maximum} are allowed.")
+    if not line:
+        raise InvalidInput(message=f"The {noun} must not be empty.")
+    return line
+
+
 def fold(text: str) -> str:
     """The form that search, uniqueness and order compare: Unicode's NFKC_Casefold, and without what is not seen.
 

@@ -11,7 +11,7 @@ from db.engine import Database, Transaction
 from db.models import Blob, Event, File, FileStatus, Version
 from db.rows import FileRow
 from domain import media
-from domain.access import Access, writable_workspaces
+from domain.access import Access, held_workspaces
 from domain.blobs import delete, release
 from domain.errors import MediaTypeNotAllowed, Refusal
 from domain.events import EventKind, RequestFacts, Subject, event_values
@@ -86,7 +86,7 @@ async def _create_all(tx: Transaction, creations: Sequence[_Creation]) -> list[l
         for inspected in creation.inspected
     ]
     # Asked again, since the right may have been lost while the bytes came in.
-    judged = iter(await writable_workspaces(tx, asked))
+    judged = iter(await held_workspaces(tx, asked))
     made: list[tuple[Upload, Inspected, FileRow]] = []
     outcomes: list[list[FileRow | Refusal]] = []
     for creation in creations:

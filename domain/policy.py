@@ -1,4 +1,4 @@
-"""What the settings decide: what may be uploaded, how long sessions last, and how much in how long a time."""
+"""What the settings decide: what may be uploaded, how long things last, and how much in how long a time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from db.rates import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspacePolicy:
+    """What holds for every workspace: bytes that it may have unless it was given another limit, 0 being no limit."""
+
+    quota_bytes: int
+    invitation_lifetime: timedelta
 
 
 @dataclass(frozen=True, slots=True)

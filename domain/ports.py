@@ -8,7 +8,7 @@ from typing import Protocol
 from db.rates import Charge, Standing
 from domain.mail_messages import MailMessage
 from domain.passwords import Verification
-from domain.policy import Rates, SessionPolicy, UploadPolicy
+from domain.policy import Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
 
@@ -99,6 +99,7 @@ class Ports:
     tokens: TokenIssuer
     signer: Signer
     policy: UploadPolicy
+    workspace_policy: WorkspacePolicy
     session_policy: SessionPolicy
     limiter: Limiter
     rates: Rates

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from db.models import UserRole
-from domain.errors import NotSignedIn
+from domain.errors import AdministratorsOnly, NotSignedIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,17 @@ class Viewer:
         if self.user_id is None:
             raise NotSignedIn
         return self.user_id
+
+    def sees_account_of(self, user_id: UUID) -> bool:
+        """Whether the viewer may see what only the person and administrators see of a user."""
+        return self.is_admin or self.user_id == user_id
+
+    def administering(self) -> UUID:
+        """The user id of a viewer who administers the service. Raises NotSignedIn and AdministratorsOnly."""
+        user_id = self.required()
+        if not self.is_admin:
+            raise AdministratorsOnly
+        return user_id
 
 
 NOBODY = Viewer()

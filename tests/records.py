@@ -12,9 +12,9 @@ from uuid_utils.compat import uuid7
 from api.ports import SystemRandomness
 from api.seals import AesSealer
 from db.engine import Database
-from db.models import Blob, File, FileStatus, Member, Session, User, Version, Workspace, WorkspaceRole
+from db.models import Blob, File, FileStatus, Member, Session, User, UserRole, Version, Workspace, WorkspaceRole
 from db.rates import RateCounter
-from domain.policy import Rates, SessionPolicy, UploadPolicy
+from domain.policy import Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
 from domain.ports import Ports
 from domain.rates import Allowance
 from domain.signatures import Signer
@@ -52,6 +52,7 @@ def make_ports(clock: MovableClock, rates: Rates | None = None) -> Ports:
         tokens=TokenIssuer((shared_key(b"t" * 32),), "https://files.example", timedelta(hours=1)),
         signer=Signer(b"s" * 32),
         policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),
+        workspace_policy=WorkspacePolicy(0, timedelta(days=7)),
         session_policy=SessionPolicy(timedelta(days=30), timedelta(days=365)),
         limiter=RateCounter(None, clock.seconds),
         rates=rates or {},
@@ -93,13 +94,14 @@ class Bytes:
         return sha256(self.data).hexdigest()
 
 
-async def add_person(db: Database, name: str, *, is_disabled: bool = False) -> Person:
+async def add_person(db: Database, name: str, *, is_disabled: bool = False, role: UserRole = UserRole.USER) -> Person:
     user = User(
         username=name,
         username_folded=name,
         email=f"{name}@example.com",
         email_folded=f"{name}@example.com",
         password_hash="-",
+        role=role,
         disabled_at=NOW if is_disabled else None,
         created_at=NOW,
         updated_at=NOW,
@@ -124,6 +126,16 @@ async def add_member(
 ) -> None:
     async with db.transaction() as tx:
         await tx.add(Member(workspace_id=workspace_id, user_id=user_id, role=role, created_at=NOW))
+
+
+async def add_workspace(db: Database, name: str, **members: tuple[UUID, WorkspaceRole]) -> UUID:
+    """A shared workspace with these members; the keywords are only for reading."""
+    workspace = Workspace(name=name, created_at=NOW)
+    async with db.transaction() as tx:
+        await tx.add(workspace)
+    for user_id, role in members.values():
+        await add_member(db, workspace.id, user_id, role)
+    return workspace.id
 
 
 async def add_file(db: Database, owner: Person, content: Bytes) -> tuple[UUID, UUID]:

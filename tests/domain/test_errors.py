@@ -7,7 +7,8 @@ import pytest
 from domain import errors
 from domain.errors import FileTooLarge, InvalidInput, Kind, NotSignedIn, Refusal, Refusals
 
-SHARED_CODES = {"UNAUTHENTICATED"}  # clients do the same about each of them: they sign in again
+# Clients do the same about each of them: they sign in again, or do not ask for it.
+SHARED_CODES = {"UNAUTHENTICATED", "FORBIDDEN"}
 VALUES = {"str": "text", "str | None": None, "int": 5, "int | None": None, "tuple[str, ...]": ("one", "two")}
 
 

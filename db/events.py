@@ -1,0 +1,79 @@
+"""Selects on events: what happened, the newest first."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlmodel import col
+
+from db.engine import Rows, Selection
+from db.models import Event, Member
+from db.pages import Order, page_of, pages_of
+from db.questions import EventFilter, Page, Window
+from db.rows import EventRow
+
+_COLUMNS = (
+    col(Event.id),
+    col(Event.kind),
+    col(Event.actor_id),
+    col(Event.workspace_id),
+    col(Event.target_id),
+    col(Event.size),
+    col(Event.data),
+    col(Event.address),
+    col(Event.request_id),
+    col(Event.created_at),
+    col(Member.user_id).is_not(None).label("is_member"),
+)
+_NEWEST_FIRST = Order(col(Event.created_at), col(Event.id), is_descending=True)
+
+
+async def page(rows: Rows, viewer_id: UUID, where: EventFilter, window: Window) -> Page[EventRow]:
+    """A window of all events, with whether the viewer is a member where each happened."""
+    found = await page_of(rows, _for(viewer_id).where(*_conditions(where)), _NEWEST_FIRST, window)
+    return found.of(EventRow._make)
+
+
+async def count(rows: Rows, where: EventFilter) -> int:
+    """How many events there are."""
+    number: int = await rows.scalar(select(func.count()).select_from(Event).where(*_conditions(where)))
+    return number
+
+
+async def pages(
+    rows: Rows, viewer_id: UUID, actor_ids: Sequence[UUID], where: EventFilter, window: Window
+) -> dict[UUID, Page[EventRow]]:
+    """For each actor a window of what it did, with whether the viewer is a member where each happened."""
+    wanted = _for(viewer_id).where(*_conditions(where), col(Event.actor_id).in_(actor_ids))
+    if len(actor_ids) == 1:
+        # What somebody did grows for ever: a page of it is read from the index, and nothing else is ranked for it.
+        return {actor_ids[0]: (await page_of(rows, wanted, _NEWEST_FIRST, window)).of(EventRow._make)}
+    found = await pages_of(rows, wanted, col(Event.actor_id), _NEWEST_FIRST, window)
+    return {key: page.of(EventRow._make) for key, page in found.items()}
+
+
+async def counts(rows: Rows, actor_ids: Sequence[UUID], where: EventFilter) -> dict[UUID, int]:
+    """For each actor how much it did; who did nothing is left out."""
+    statement = select(col(Event.actor_id), func.count().label("number")).where(
+        *_conditions(where), col(Event.actor_id).in_(actor_ids)
+    )
+    return {row.actor_id: row.number for row in await rows.all(statement.group_by(col(Event.actor_id)))}
+
+
+def _for(viewer_id: UUID) -> Selection:
+    own = and_(col(Member.workspace_id) == col(Event.workspace_id), col(Member.user_id) == viewer_id)
+    return select(*_COLUMNS).join(Member, own, isouter=True)
+
+
+def _conditions(where: EventFilter) -> list[ColumnElement[bool]]:
+    tests: list[ColumnElement[bool]] = []
+    for column, wanted in (
+        (col(Event.actor_id), where.actor_id),
+        (col(Event.target_id), where.target_id),
+        (col(Event.workspace_id), where.workspace_id),
+    ):
+        tests += [column == wanted] if wanted is not None else []
+    tests += [col(Event.kind).in_(where.kinds)] if where.kinds is not None else []
+    tests += [col(Event.created_at) >= where.created_from] if where.created_from is not None else []
+    tests += [col(Event.created_at) < where.created_to] if where.created_to is not None else []
+    return tests

@@ -1,0 +1,118 @@
+"""Selects and writes on members of workspaces."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, true, update
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from db.engine import Rows, Selection, Transaction
+from db.models import Member, User, Workspace, WorkspaceRole
+from db.pages import Order, pages_of
+from db.questions import Page, Window
+from db.rows import MemberRow
+
+_COLUMNS = (col(Member.user_id), col(Member.workspace_id), col(Member.role), col(Member.created_at))
+_FIRST_COMERS_FIRST = Order(col(Member.created_at), col(Member.user_id), is_descending=False)
+
+
+class NamedWorkspace(NamedTuple):
+    """A workspace and what it is called."""
+
+    id: UUID
+    name: str
+
+
+async def pages(
+    rows: Rows, viewer_id: UUID | None, workspace_ids: Sequence[UUID], window: Window
+) -> dict[UUID, Page[MemberRow]]:
+    """For each workspace a window of its members, who came first first. A viewer must be a member; None sees all."""
+    visible = true() if viewer_id is None else col(Member.workspace_id).in_(_workspaces_of(viewer_id))
+    statement = select(*_COLUMNS).where(col(Member.workspace_id).in_(workspace_ids), visible)
+    found = await pages_of(rows, statement, col(Member.workspace_id), _FIRST_COMERS_FIRST, window)
+    return {key: page.of(MemberRow._make) for key, page in found.items()}
+
+
+async def counts(rows: Rows, viewer_id: UUID | None, workspace_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """For each workspace how many members it has. A viewer must be a member; None sees all."""
+    visible = true() if viewer_id is None else col(Member.workspace_id).in_(_workspaces_of(viewer_id))
+    statement = select(col(Member.workspace_id), func.count().label("number")).where(
+        col(Member.workspace_id).in_(workspace_ids), visible
+    )
+    found = await rows.all(statement.group_by(col(Member.workspace_id)))
+    return {row.workspace_id: row.number for row in found}
+
+
+async def find(rows: Rows, workspace_id: UUID, user_id: UUID) -> MemberRow | None:
+    """A user in a workspace."""
+    row = await rows.first(
+        select(*_COLUMNS).where(col(Member.workspace_id) == workspace_id, col(Member.user_id) == user_id)
+    )
+    return row and MemberRow._make(row)
+
+
+async def has_other_owner(rows: Rows, workspace_id: UUID, user_id: UUID) -> bool:
+    """Whether somebody else owns the workspace who can still sign in."""
+    others = (
+        select(col(Member.user_id))
+        .join(User, col(User.id) == col(Member.user_id))
+        .where(
+            col(Member.workspace_id) == workspace_id,
+            col(Member.role) == WorkspaceRole.OWNER,
+            col(Member.user_id) != user_id,
+            col(User.disabled_at).is_(None),
+        )
+    )
+    return await rows.first(others.limit(1)) is not None
+
+
+async def solely_owned(rows: Rows, user_id: UUID) -> list[NamedWorkspace]:
+    """The shared workspaces that nobody but this user owns and can still sign in, in the order of ids."""
+    own, other = aliased(Member), aliased(Member)
+    others = (
+        select(col(other.user_id))
+        .join(User, col(User.id) == col(other.user_id))
+        .where(
+            col(other.workspace_id) == col(own.workspace_id),
+            col(other.role) == WorkspaceRole.OWNER,
+            col(other.user_id) != user_id,
+            col(User.disabled_at).is_(None),
+        )
+    )
+    found = await rows.all(
+        select(col(Workspace.id), col(Workspace.name))
+        .join(own, col(own.workspace_id) == col(Workspace.id))
+        .where(
+            col(own.user_id) == user_id,
+            col(own.role) == WorkspaceRole.OWNER,
+            col(Workspace.personal_user_id).is_(None),
+            ~others.exists(),
+        )
+        .order_by(col(Workspace.id))
+    )
+    return [NamedWorkspace._make(row) for row in found]
+
+
+async def owned(rows: Rows, user_id: UUID) -> list[UUID]:
+    """The workspaces that the user owns, alone or with others."""
+    statement = select(col(Member.workspace_id))
+    found = await rows.all(statement.where(col(Member.user_id) == user_id, col(Member.role) == WorkspaceRole.OWNER))
+    return [row.workspace_id for row in found]
+
+
+async def set_role(tx: Transaction, workspace_id: UUID, user_id: UUID, role: WorkspaceRole) -> None:
+    """Give a member another role."""
+    member = col(Member.workspace_id) == workspace_id, col(Member.user_id) == user_id
+    await tx.execute(update(Member).where(*member).values(role=role))
+
+
+async def remove(tx: Transaction, workspace_id: UUID, user_id: UUID) -> None:
+    """End a membership."""
+    await tx.execute(delete(Member).where(col(Member.workspace_id) == workspace_id, col(Member.user_id) == user_id))
+
+
+def _workspaces_of(viewer_id: UUID) -> Selection:
+    own = aliased(Member)
+    return select(col(own.workspace_id)).where(col(own.user_id) == viewer_id)
