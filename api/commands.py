@@ -14,7 +14,7 @@ from uuid import UUID
 
 import typer
 
-from api.accounts import create_administrator
+from api.accounts import create_administrator, promote_user
 from api.app import create_app
 from api.jobs import dead_jobs, retry_job, work
 from api.logs import choose_format, configure_logs, get_logger
@@ -123,6 +123,15 @@ def create_admin(
     with _sentences(), _database_sentences():
         asyncio.run(create_administrator(settings, username, email, password))
     typer.echo(f"{username} is an administrator.")
+
+
+@admin.command("promote")
+def promote_to_admin(username: Annotated[str, typer.Argument(help="The user's name, in upper or lower case.")]) -> None:
+    """Make a user an administrator."""
+    settings = _configured()
+    with _sentences(), _database_sentences():
+        promoted = asyncio.run(promote_user(settings, username))
+    typer.echo(f"{promoted} is an administrator.")
 
 
 @dead.callback()

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
 from db.engine import Rows, Transaction
-from db.models import Member, TwoFactor, User
+from db.models import Member, TwoFactor, User, UserRole
+from db.pages import Order, page_of
+from db.questions import Page, UserFilter, UserOrderField, Window
 from db.rows import CredentialsRow, UserRow
 
 _COLUMNS = (
@@ -21,6 +24,13 @@ _COLUMNS = (
     col(User.last_login_at),
     col(User.created_at),
 )
+_LAST_LOGIN = func.coalesce(col(User.last_login_at), col(User.created_at))
+_ORDER_COLUMNS: dict[UserOrderField, Mapped[Any] | ColumnElement[Any]] = {
+    UserOrderField.USERNAME: col(User.username_folded),
+    UserOrderField.EMAIL: col(User.email_folded),
+    UserOrderField.CREATED_AT: col(User.created_at),
+    UserOrderField.LAST_LOGIN_AT: _LAST_LOGIN,
+}
 
 
 async def by_ids(rows: Rows, user_ids: Sequence[UUID]) -> list[UserRow]:
@@ -38,6 +48,26 @@ async def visible_by_ids(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) 
     )
     found = await rows.all(select(*_COLUMNS).where(col(User.id).in_(user_ids), col(User.id).in_(neighbours)))
     return [UserRow._make(row) for row in found]
+
+
+async def page(rows: Rows, where: UserFilter, order: tuple[UserOrderField, bool], window: Window) -> Page[UserRow]:
+    """A window of all users. `order` is the field and whether it descends."""
+    field, is_descending = order
+    statement = select(*_COLUMNS).where(*_conditions(where))
+    found = await page_of(rows, statement, Order(_ORDER_COLUMNS[field], col(User.id), is_descending), window)
+    return found.of(UserRow._make)
+
+
+async def count(rows: Rows, where: UserFilter) -> int:
+    """How many users there are."""
+    number: int = await rows.scalar(select(func.count()).select_from(User).where(*_conditions(where)))
+    return number
+
+
+async def by_username(rows: Rows, username_folded: str) -> UserRow | None:
+    """A user by folded username."""
+    row = await rows.first(select(*_COLUMNS).where(col(User.username_folded) == username_folded))
+    return row and UserRow._make(row)
 
 
 async def credentials(rows: Rows, folded_name: str) -> CredentialsRow | None:
@@ -99,3 +129,49 @@ async def renew_hash(tx: Transaction, user_id: UUID, password_hash: str) -> None
 async def record_login(tx: Transaction, user_id: UUID, now: datetime) -> None:
     """Note the time of a login."""
     await tx.execute(update(User).where(col(User.id) == user_id).values(last_login_at=now))
+
+
+async def lock_administrators(tx: Transaction) -> set[UUID]:
+    """Who administers and can sign in; nobody else changes that before this transaction ends.
+
+    Each row is locked in the order of ids, so that two who want them never wait for each other. PostgreSQL looks again
+    at a row that it had to wait for: one who was demoted meanwhile is not among them.
+    """
+    statement = select(col(User.id)).where(col(User.role) == UserRole.ADMIN, col(User.disabled_at).is_(None))
+    return {row.id for row in await tx.all(statement.order_by(col(User.id)).with_for_update(key_share=True))}
+
+
+async def lock(tx: Transaction, user_id: UUID) -> UserRow | None:
+    """A user, disabled or not, whom nobody else changes or points at anew before this transaction ends."""
+    row = await tx.first(select(*_COLUMNS).where(col(User.id) == user_id).with_for_update())
+    return row and UserRow._make(row)
+
+
+async def set_role(tx: Transaction, user_id: UUID, role: UserRole, now: datetime) -> None:
+    """Give a user another role."""
+    await tx.execute(update(User).where(col(User.id) == user_id).values(role=role, updated_at=now))
+
+
+async def set_disabled(tx: Transaction, user_id: UUID, disabled_at: datetime | None, now: datetime) -> None:
+    """Keep a user out from a moment on, or let it in again."""
+    await tx.execute(update(User).where(col(User.id) == user_id).values(disabled_at=disabled_at, updated_at=now))
+
+
+async def remove(tx: Transaction, user_id: UUID) -> None:
+    """Remove a user with its memberships; files it brought elsewhere stay, without a name."""
+    await tx.execute(delete(User).where(col(User.id) == user_id))
+
+
+def _conditions(where: UserFilter) -> list[ColumnElement[bool]]:
+    tests: list[ColumnElement[bool]] = []
+    if where.search_folded is not None:
+        names = col(User.username_folded), col(User.email_folded)
+        tests.append(or_(*(name.contains(where.search_folded, autoescape=True) for name in names)))
+    if where.is_disabled is not None:
+        tests.append(col(User.disabled_at).is_not(None) if where.is_disabled else col(User.disabled_at).is_(None))
+    if where.workspace_id is not None:
+        members = select(col(Member.user_id)).where(col(Member.workspace_id) == where.workspace_id)
+        tests.append(col(User.id).in_(members))
+    tests += [col(User.role) == where.role] if where.role is not None else []
+    tests += [where.inactive_since > _LAST_LOGIN] if where.inactive_since is not None else []
+    return tests

@@ -162,6 +162,23 @@ def test_an_administrator_is_made_by_the_rules_of_every_account() -> None:
     rows.close()
 
 
+def test_a_user_is_promoted_by_name_in_any_case() -> None:
+    run("migrate")
+    assert run("admin", "promote", "root").stderr == "There is no such user.\n"
+    assert run(*ADMIN, typed=f"{PASSWORD}\n").exit_code == 0
+    with sqlite3.connect(".data/cairn.db") as rows:
+        rows.execute("UPDATE users SET role = 'USER'")
+    rows.close()
+    assert run("admin", "promote", "ROOT").stdout == "root is an administrator.\n"
+    with sqlite3.connect(".data/cairn.db") as rows:
+        assert rows.execute("SELECT role FROM users").fetchall() == [("ADMIN",)]
+        assert rows.execute("SELECT kind, actor_id FROM events ORDER BY id DESC").fetchone() == (
+            "user.role_changed",
+            None,
+        )
+    rows.close()
+
+
 def test_what_is_not_given_is_asked_for_and_the_password_is_not_shown() -> None:
     run("migrate")
     result = run("admin", "create", typed=f"root\nroot@example.org\n{PASSWORD}\n{PASSWORD}\n")
