@@ -48,8 +48,9 @@ from domain.errors import RateLimited
 from domain.events import RequestFacts
 from domain.jobs import JobKind, JobKinds
 from domain.mails import MAIL_JOB, send_mail
-from domain.policy import Limit, Rates, SessionPolicy, UploadPolicy
+from domain.policy import Limit, Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
 from domain.ports import Ports
+from domain.purges import sweep_workspaces
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
 from domain.viewer import Viewer
@@ -133,6 +134,10 @@ def parts_of(settings: Settings) -> Parts:
             maximum_files=settings.maximum_files,
             allowed_extensions=settings.allowed_extensions,
             blocked_extensions=settings.blocked_extensions,
+        ),
+        workspace_policy=WorkspacePolicy(
+            quota_bytes=settings.workspace_quota_bytes,
+            invitation_lifetime=timedelta(seconds=settings.invitation_seconds),
         ),
         session_policy=SessionPolicy(
             idle=timedelta(seconds=settings.refresh_token_seconds), maximum=timedelta(seconds=settings.session_seconds)
@@ -280,6 +285,7 @@ def _lifespan(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstrac
 
 async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: float) -> None:
     while not stopping.is_set():
+        await _attempted(sweep_workspaces(parts.db, parts.store, parts.ports.clock.now()))
         await _attempted(sweep(parts.db, parts.store, parts.ports.clock.now()))
         await _attempted(sessions.sweep(parts.db, parts.ports.clock.now()))
         with suppress(TimeoutError):

@@ -130,6 +130,7 @@ class Settings(BaseSettings):
         30 * DAY, description="How long a session lasts that is not refreshed; each refresh begins it anew."
     )
     session_seconds: Count = Field(365 * DAY, description="How long a session lasts at most, however often refreshed.")
+    invitation_seconds: Count = Field(7 * DAY, description="How long an invitation to a workspace can be accepted.")
     hashing_threads: int = Field(0, ge=0, description="Threads that hash passwords; 0 is one per processor.")
     hashing_queue: Count = Field(
         128, description="Passwords that may wait to be hashed before logins are put off; half of it for one address."
@@ -156,6 +157,9 @@ class Settings(BaseSettings):
     maximum_file_bytes: Bytes = Field(5 * GIB, description="The largest file.")
     maximum_request_bytes: Bytes = Field(
         default_factory=_default_request, description="The largest request (default: four of the largest files)."
+    )
+    workspace_quota_bytes: Bytes = Field(
+        0, description="What a workspace should hold at most, unless it is given another limit; 0 is no limit."
     )
     maximum_files: Count = Field(20, description="Files in one request at most.")
     maximum_operations_bytes: Bytes = Field(

@@ -23,6 +23,9 @@ class Prefix(StrEnum):
     WORKSPACE = "wsp"
     FILE = "file"
     VERSION = "ver"
+    INVITATION = "inv"
+    EVENT = "evt"
+    JOB = "job"
 
 
 def encode(prefix: Prefix, value: UUID) -> strawberry.ID:

@@ -1,16 +1,26 @@
 """DataLoaders: one statement per relation, however long the list that asks. New for every operation and mutation."""
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
 from db.engine import Database, Rows
-from db.questions import Page, Window
-from db.rows import FileRow, SessionRow, UserRow, VersionRow, WorkspaceRow
-from domain import files, sessions, users, workspaces
+from db.questions import EventFilter, Page, Window
+from db.rows import (
+    EventRow,
+    FileRow,
+    InvitationRow,
+    MemberRow,
+    SessionRow,
+    UsageRow,
+    UserRow,
+    VersionRow,
+    WorkspaceRow,
+)
+from domain import events, files, invitations, members, quotas, sessions, users, workspaces
 from domain.errors import NotFound
 from domain.ports import Clock
 from domain.viewer import Viewer
@@ -28,13 +38,19 @@ class Identified(Protocol):
 Key = TypeVar("Key", bound=Hashable)
 Row = TypeVar("Row", bound=Identified)
 Found = Callable[[Rows, Viewer, Sequence[UUID]], Awaitable[Sequence[Row]]]
+Question = TypeVar("Question", bound=Hashable)
+Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+Answers = Callable[[Rows, Viewer, Sequence[UUID], Question], Awaitable[Mapping[UUID, Answer]]]
+Pages: TypeAlias = Mapping[UUID, Page[Item]]
+Asking: TypeAlias = DataLoader[tuple[UUID, Question], Answer | None]
 
 
 class Loaders:
     """One loader per noun, by id, each finding only what the viewer may see; None for the rest.
 
     `personal_workspaces` go by the id of their user. `uploaders` finds any user: who may see a file may see the name of
-    who uploaded it.
+    who uploaded it. What lists inside of lists need goes by the id of the outer entry and the question to it.
     """
 
     def __init__(self, db: Database, viewer: Viewer, clock: Clock) -> None:
@@ -75,6 +91,64 @@ class Loaders:
         return self._by(_id, files.versions_by_ids)
 
     @cached_property
+    def known_workspaces(self) -> DataLoader[UUID, WorkspaceRow | None]:
+        """Workspaces that the viewer is a member of; for administrators all."""
+        return self._by(_id, workspaces.known_by_ids)
+
+    @cached_property
+    def usages(self) -> DataLoader[UUID, UsageRow | None]:
+        """What lies in workspaces."""
+        return self._by(_id, quotas.usages_by_ids)
+
+    @cached_property
+    def workspace_pages(self) -> Asking[Window, Page[WorkspaceRow]]:
+        """Workspaces of a user."""
+        return self._asking(workspaces.pages)
+
+    @cached_property
+    def workspace_counts(self) -> Asking[None, int]:
+        """How many workspaces a user has."""
+        return self._asking(workspaces.counts)
+
+    @cached_property
+    def member_pages(self) -> Asking[Window, Page[MemberRow]]:
+        """Members of a workspace."""
+        return self._asking(members.pages)
+
+    @cached_property
+    def member_counts(self) -> Asking[None, int]:
+        """How many members a workspace has."""
+        return self._asking(members.counts)
+
+    @cached_property
+    def invitation_pages(self) -> Asking[Window, Page[InvitationRow]]:
+        """Open invitations to a workspace."""
+
+        async def find(rows: Rows, viewer: Viewer, ids: Sequence[UUID], window: Window) -> Pages[InvitationRow]:
+            return await invitations.pages(rows, viewer, ids, (self._clock.now(), window))
+
+        return self._asking(find)
+
+    @cached_property
+    def invitation_counts(self) -> Asking[None, int]:
+        """How many open invitations a workspace has."""
+
+        async def find(rows: Rows, viewer: Viewer, ids: Sequence[UUID], _: None) -> Mapping[UUID, int]:
+            return await invitations.counts(rows, viewer, ids, self._clock.now())
+
+        return self._asking(find)
+
+    @cached_property
+    def activity_pages(self) -> Asking[tuple[EventFilter, Window], Page[EventRow]]:
+        """What a user did."""
+        return self._asking(events.activity_pages)
+
+    @cached_property
+    def activity_counts(self) -> Asking[EventFilter, int]:
+        """How much a user did."""
+        return self._asking(events.activity_counts)
+
+    @cached_property
     def sessions(self) -> DataLoader[tuple[UUID, Window], Page[SessionRow]]:
         """Pages of users' sessions, by the user's id and the window."""
 
@@ -104,6 +178,17 @@ class Loaders:
 
         return DataLoader(load)
 
+    def _asking(self, find: Answers[Question, Answer]) -> Asking[Question, Answer]:
+        async def load(asked: list[tuple[UUID, Question]]) -> list[Answer | None]:
+            found: dict[Question, Mapping[UUID, Answer]] = {}
+            async with self._db.reading() as rows:
+                for question in dict.fromkeys(question for _, question in asked):
+                    ids = [wanted for wanted, about in asked if about == question]
+                    found[question] = await find(rows, self.viewer, ids, question)
+            return [found[question].get(wanted) for wanted, question in asked]
+
+        return DataLoader(load)
+
 
 def _id(row: Identified) -> UUID:
     return row.id
@@ -113,9 +198,9 @@ def _owner(workspace: WorkspaceRow) -> UUID | None:
     return workspace.personal_user_id
 
 
-async def present(loading: Awaitable[Row | None]) -> Row:
-    """A row that another row points at. Raises NotFound when it was removed meanwhile."""
-    row = await loading
-    if row is None:
+async def present(loading: Awaitable[Answer | None]) -> Answer:
+    """What another row points at or has. Raises NotFound when it was removed meanwhile."""
+    found = await loading
+    if found is None:
         raise NotFound(message="It was removed meanwhile.")
-    return row
+    return found

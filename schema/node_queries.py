@@ -50,7 +50,7 @@ async def _node(context: Context, node_id: str) -> Node | None:
             return file and file_of(file)
         case (Prefix.WORKSPACE, workspace_id):
             workspace = await context.loaders.workspaces.load(workspace_id)
-            return workspace and workspace_of(workspace)
+            return workspace and workspace_of(workspace, context.loaders)
         case (Prefix.USER, user_id):
             user = await context.loaders.users.load(user_id)
             return user and user_of(user, context.loaders)

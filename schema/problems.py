@@ -31,6 +31,15 @@ class ProblemCode(Enum):
     NAME_TAKEN = strawberry.enum_value("NAME_TAKEN", description="Somebody has this name already.")
     NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="Absent, or not yours to see.")
     FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="You can see it, but may not do this.")
+    LAST_OWNER = strawberry.enum_value("LAST_OWNER", description="A workspace keeps at least one owner.")
+    LAST_ADMINISTRATOR = strawberry.enum_value(
+        "LAST_ADMINISTRATOR", description="The service keeps at least one administrator."
+    )
+    PERSONAL_WORKSPACE = strawberry.enum_value(
+        "PERSONAL_WORKSPACE", description="A personal workspace has exactly its person."
+    )
+    WORKSPACE_NOT_EMPTY = strawberry.enum_value("WORKSPACE_NOT_EMPTY", description="The workspace has files.")
+    OWNS_WORKSPACES = strawberry.enum_value("OWNS_WORKSPACES", description="Nobody else owns some shared workspaces.")
     CONFLICT = strawberry.enum_value("CONFLICT", description="It has changed since you read it.")
     FILE_TOO_LARGE = strawberry.enum_value("FILE_TOO_LARGE", description="The file is larger than the limit.")
     EXTENSION_NOT_ALLOWED = strawberry.enum_value(
@@ -112,6 +121,35 @@ class NameTaken(Problem):
     name: str = strawberry.field(description="The name.")
 
 
+@strawberry.type(description="A workspace keeps at least one owner who can sign in.")
+class LastOwner(Problem):
+    """See `domain.errors.LastOwner`."""
+
+
+@strawberry.type(description="The service keeps at least one administrator who can sign in.")
+class LastAdministrator(Problem):
+    """See `domain.errors.LastAdministrator`."""
+
+
+@strawberry.type(description="A personal workspace has exactly its person, and lasts as long as the account.")
+class PersonalWorkspace(Problem):
+    """See `domain.errors.PersonalWorkspace`."""
+
+
+@strawberry.type(description="The workspace has files, and it was not said that they may be purged.")
+class WorkspaceNotEmpty(Problem):
+    """See `domain.errors.WorkspaceNotEmpty`."""
+
+    files: int = strawberry.field(description="How many.")
+
+
+@strawberry.type(description="Nobody else owns some shared workspaces: they have to be handed over.")
+class OwnsWorkspaces(Problem):
+    """See `domain.errors.OwnsWorkspaces`."""
+
+    names: list[str] = strawberry.field(description="What they are called; up to 100 of them.")
+
+
 @strawberry.type(description="It has changed since you read it.")
 class Conflict(Problem):
     """See `domain.errors.RevisionConflict`."""
@@ -182,6 +220,11 @@ PROBLEMS: dict[type[Refusal], type[Problem]] = {
     errors.Forbidden: Forbidden,
     errors.PasswordTooWeak: PasswordTooWeak,
     errors.NameTaken: NameTaken,
+    errors.LastOwner: LastOwner,
+    errors.LastAdministrator: LastAdministrator,
+    errors.PersonalWorkspace: PersonalWorkspace,
+    errors.WorkspaceNotEmpty: WorkspaceNotEmpty,
+    errors.OwnsWorkspaces: OwnsWorkspaces,
     errors.RevisionConflict: Conflict,
     errors.FileTooLarge: FileTooLarge,
     errors.ExtensionNotAllowed: ExtensionNotAllowed,

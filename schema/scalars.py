@@ -11,6 +11,7 @@ from strawberry.types.scalar import ScalarDefinition
 ByteCount = NewType("ByteCount", int)
 DateTime = NewType("DateTime", datetime)
 URL = NewType("URL", str)
+JSON = NewType("JSON", dict[str, object])
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 LARGEST_BYTE_COUNT = 2**63 - 1
@@ -63,6 +64,12 @@ SCALARS: dict[object, ScalarDefinition] = {
         serialize=serialize_date_time,
         parse_value=parse_date_time,
         parse_literal=_date_time_literal,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description="A JSON object whose fields depend on what it tells of.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+        serialize=dict,
     ),
     URL: strawberry.scalar(
         name="URL",

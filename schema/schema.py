@@ -3,8 +3,12 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from schema.administration import AdministrationMutations
+from schema.event_queries import EventQueries
 from schema.file_mutations import FileMutations
 from schema.file_queries import FileQueries
+from schema.invitation_mutations import InvitationMutations
+from schema.member_mutations import MemberMutations
 from schema.node_queries import NodeQueries
 from schema.policy import PolicyQueries
 from schema.problems import PROBLEMS
@@ -12,16 +16,28 @@ from schema.scalars import SCALARS
 from schema.sessions import SessionMutations
 from schema.two_factor import TwoFactorMutations
 from schema.uploads import UPLOAD, UploadMutations, UploadSlot
+from schema.user_queries import UserQueries
+from schema.workspace_mutations import WorkspaceMutations
+from schema.workspace_queries import WorkspaceQueries
 from schema.workspaces import Workspace
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(NodeQueries, FileQueries, PolicyQueries):
+class Query(NodeQueries, FileQueries, WorkspaceQueries, PolicyQueries, UserQueries, EventQueries):
     """The root of queries."""
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation(SessionMutations, TwoFactorMutations, UploadMutations, FileMutations):
+class Mutation(
+    SessionMutations,
+    TwoFactorMutations,
+    UploadMutations,
+    FileMutations,
+    WorkspaceMutations,
+    MemberMutations,
+    InvitationMutations,
+    AdministrationMutations,
+):
     """The root of mutations."""
 
 

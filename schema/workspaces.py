@@ -1,40 +1,100 @@
-"""Workspaces, as their members see them."""
+"""Workspaces, as their members see them, and their usage."""
 
-from enum import Enum
+from uuid import UUID
 
 import strawberry
 
+from db.models import WorkspaceRole as Role
 from db.rows import WorkspaceRow
+from domain.quotas import limit_of
+from schema.connections import (
+    After,
+    Before,
+    Connection,
+    Cursors,
+    First,
+    Last,
+    PageArguments,
+    connection_of,
+    nothing_in,
+    window_of,
+)
+from schema.context import Info
 from schema.ids import Prefix, encode
+from schema.invitations import Invitation, invitations_of
+from schema.loaders import Loaders, present
+from schema.members import Member, WorkspaceRole, members_of
 from schema.nodes import Node
-from schema.scalars import DateTime
+from schema.scalars import ByteCount, DateTime, parse_date_time
+
+CURSORS = Cursors("CREATED_AT", lambda row: row.created_at, parse_date_time)
 
 
-@strawberry.enum(description="What a member may do in a workspace.")
-class WorkspaceRole(Enum):
-    """The roles of members."""
+@strawberry.type(description="How much lies in a workspace, and how much may.")
+class Usage:
+    """See `domain.quotas`."""
 
-    OWNER = strawberry.enum_value("OWNER", description="Everything, members included.")
-    EDITOR = strawberry.enum_value("EDITOR", description="Add, change and purge files.")
-    VIEWER = strawberry.enum_value("VIEWER", description="List and download files.")
+    files: int = strawberry.field(description="How many files it has.")
+    used: ByteCount = strawberry.field(description="The bytes of all their versions.")
+    limit: ByteCount | None = strawberry.field(
+        description="The bytes that it should hold at most; null for no limit. Uploads over it are not refused yet."
+    )
 
 
-@strawberry.type(description="Who owns files: everyone has a personal one.")
+@strawberry.type(description="Who owns files: everyone has a personal one, and teams share one.")
 class Workspace(Node):
-    """A workspace that the viewer is a member of."""
+    """A workspace that the viewer is a member of, or that an administrator may know of."""
 
+    row: strawberry.Private[WorkspaceRow]
+    loaders: strawberry.Private[Loaders]
     name: str = strawberry.field(description="What it is called.")
     personal: bool = strawberry.field(description="Whether it is the one that a user is given at signup.")
     created_at: DateTime = strawberry.field(description="When it was made.")
     viewer_role: WorkspaceRole | None = strawberry.field(description="What you may do in it; null for no member.")
 
+    @strawberry.field(description="Who is in it, who came first first.")
+    async def members(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Member]:
+        """Members and administrators see who is one."""
+        return await members_of(self.loaders, self.row.id, PageArguments(first, after, last, before))
 
-def workspace_of(row: WorkspaceRow) -> Workspace:
-    """The workspace of a row."""
+    @strawberry.field(description="Who was invited and can still accept, the newest first; null for all but owners.")
+    async def invitations(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Invitation] | None:
+        """Emails of people who may have no account: nobody's business but the owners'."""
+        if self.row.viewer_role != Role.OWNER:
+            return None
+        return await invitations_of(self.loaders, self.row.id, PageArguments(first, after, last, before))
+
+    @strawberry.field(description="How much lies in it.")
+    async def usage(self, info: Info) -> Usage:
+        """One statement for all workspaces of a list."""
+        row = await present(self.loaders.usages.load(self.row.id))
+        limit = limit_of(info.context.ports.workspace_policy, row.quota_limit)
+        return Usage(files=row.files, used=ByteCount(row.used), limit=None if limit is None else ByteCount(limit))
+
+
+def workspace_of(row: WorkspaceRow, loaders: Loaders) -> Workspace:
+    """The workspace of a row, as the loaders' viewer sees it."""
     return Workspace(
         id=encode(Prefix.WORKSPACE, row.id),
+        row=row,
+        loaders=loaders,
         name=row.name,
         personal=row.personal_user_id is not None,
         created_at=DateTime(row.created_at),
         viewer_role=WorkspaceRole(row.viewer_role) if row.viewer_role else None,
     )
+
+
+async def workspaces_of(loaders: Loaders, user_id: UUID, arguments: PageArguments) -> Connection[Workspace]:
+    """A page of a user's workspaces, the oldest first."""
+
+    async def count() -> int:
+        return await loaders.workspace_counts.load((user_id, None)) or 0
+
+    window = window_of(arguments, CURSORS)
+    page = await loaders.workspace_pages.load((user_id, window)) or nothing_in(window)
+    return connection_of(page, CURSORS, lambda row: workspace_of(row, loaders), count)

@@ -1,0 +1,50 @@
+"""The account of a user, as the person and administrators see it, and where it leads."""
+
+from typing import Annotated
+
+import strawberry
+
+from schema.connections import After, Before, Connection, First, Last, PageArguments
+from schema.events import Event, EventWhere, activity_of
+from schema.loaders import present
+from schema.session_connections import Session, sessions_of
+from schema.users import AccountFields
+from schema.workspaces import Workspace, workspace_of, workspaces_of
+
+
+@strawberry.type(description="What only the person and administrators see of a user.")
+class Account(AccountFields):
+    """A user's account. Its resolvers run on `AccountFields`, and use nothing else."""
+
+    @strawberry.field(description="The workspace that files go to when none is named.")
+    async def personal_workspace(self) -> Workspace:
+        """An administrator sees that it is there, and not what lies in it."""
+        row = await present(self.loaders.personal_workspaces.load(self.user_id))
+        return workspace_of(row, self.loaders)
+
+    @strawberry.field(description="The workspaces that the user is a member of, the oldest first.")
+    async def workspaces(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Workspace]:
+        """The personal one is among them."""
+        return await workspaces_of(self.loaders, self.user_id, PageArguments(first, after, last, before))
+
+    @strawberry.field(description="Where the user is signed in, the newest session first, a page at a time.")
+    async def sessions(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Session]:
+        """One statement however many users are asked."""
+        return await sessions_of(self.loaders, self.user_id, PageArguments(first, after, last, before))
+
+    @strawberry.field(description="What the user did, the newest first.")
+    async def activity(
+        self,
+        where: Annotated[EventWhere | None, strawberry.argument(description="Which of it.")] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Event]:
+        """Uploads, downloads, logins, and all that changed something."""
+        page = PageArguments(first, after, last, before)
+        return await activity_of(self.loaders, self.user_id, where or EventWhere(), page)

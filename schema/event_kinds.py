@@ -1,0 +1,104 @@
+"""What events tell of, for those who read them: one value for each kind of `domain.events`."""
+
+from enum import Enum
+
+import strawberry
+
+from schema.ids import Prefix
+
+TARGETS = {
+    "file": Prefix.FILE,
+    "invitation": Prefix.INVITATION,
+    "job": Prefix.JOB,
+    "workspace": Prefix.WORKSPACE,
+}
+"""What the target of an event is, by the first word of its kind; a user unless it stands here."""
+
+DETAILS = {
+    "fromUserId": Prefix.USER,
+    "sessionId": Prefix.SESSION,
+    "toUserId": Prefix.USER,
+    "versionId": Prefix.VERSION,
+}
+"""What the ids in the details of events name."""
+
+
+@strawberry.enum(description="What an event tells of. New kinds may be added.")
+class EventKind(Enum):
+    """The names of `domain.events.EventKind`."""
+
+    USER_CREATED = strawberry.enum_value(
+        "USER_CREATED", description="Somebody signed up, or an operator made an administrator."
+    )
+    USER_ROLE_CHANGED = strawberry.enum_value(
+        "USER_ROLE_CHANGED", description="An administrator or an operator gave a user another role: `from` and `to`."
+    )
+    USER_DISABLED = strawberry.enum_value(
+        "USER_DISABLED", description="An administrator kept a user out, for a `reason` where one was given."
+    )
+    USER_ENABLED = strawberry.enum_value("USER_ENABLED", description="An administrator let a user in again.")
+    USER_DELETED = strawberry.enum_value(
+        "USER_DELETED", description="An administrator deleted an account, that of `username`."
+    )
+    LOGIN_SUCCEEDED = strawberry.enum_value("LOGIN_SUCCEEDED", description="Somebody logged in.")
+    LOGIN_FAILED = strawberry.enum_value(
+        "LOGIN_FAILED", description="Somebody tried to log in; the target is the account, where there is one."
+    )
+    LOGIN_CHALLENGED = strawberry.enum_value(
+        "LOGIN_CHALLENGED", description="A password was right, and the second factor was asked for."
+    )
+    REAUTHENTICATION_FAILED = strawberry.enum_value(
+        "REAUTHENTICATION_FAILED", description="Somebody signed in could not prove it again, by this `factor`."
+    )
+    TWO_FACTOR_STARTED = strawberry.enum_value(
+        "TWO_FACTOR_STARTED", description="Somebody began to set up a second factor."
+    )
+    TWO_FACTOR_ENABLED = strawberry.enum_value(
+        "TWO_FACTOR_ENABLED", description="A second factor is asked for from now on."
+    )
+    TWO_FACTOR_DISABLED = strawberry.enum_value(
+        "TWO_FACTOR_DISABLED", description="No second factor is asked for any more."
+    )
+    RECOVERY_CODE_USED = strawberry.enum_value("RECOVERY_CODE_USED", description="A recovery code was used up.")
+    SESSION_ENDED = strawberry.enum_value("SESSION_ENDED", description="Somebody logged out of a session.")
+    SESSION_REVOKED = strawberry.enum_value("SESSION_REVOKED", description="Somebody ended another session.")
+    SESSIONS_REVOKED = strawberry.enum_value("SESSIONS_REVOKED", description="Somebody ended so many other `sessions`.")
+    REFRESH_REUSED = strawberry.enum_value(
+        "REFRESH_REUSED", description="A refresh token came a second time, which ended its session."
+    )
+    JOB_DIED = strawberry.enum_value("JOB_DIED", description="Work of the service was given up after many attempts.")
+    FILE_UPLOADED = strawberry.enum_value("FILE_UPLOADED", description="A file came in, of this `mediaType`.")
+    FILE_DOWNLOADED = strawberry.enum_value(
+        "FILE_DOWNLOADED", description="A file went out, in this version; `size` counts the bytes that were sent."
+    )
+    FILE_RENAMED = strawberry.enum_value("FILE_RENAMED", description="A file was renamed: `from` and `to`.")
+    FILE_PURGED = strawberry.enum_value(
+        "FILE_PURGED", description="A file was removed for good; by nobody when it went with its workspace."
+    )
+    WORKSPACE_CREATED = strawberry.enum_value(
+        "WORKSPACE_CREATED", description="A shared workspace was made, with this `name`."
+    )
+    WORKSPACE_RENAMED = strawberry.enum_value(
+        "WORKSPACE_RENAMED", description="A workspace was renamed: `from` and `to`."
+    )
+    WORKSPACE_DELETED = strawberry.enum_value(
+        "WORKSPACE_DELETED", description="A workspace was deleted, with so many `files`."
+    )
+    WORKSPACE_HANDED_OVER = strawberry.enum_value(
+        "WORKSPACE_HANDED_OVER", description="A workspace was given to another owner, because its last one was deleted."
+    )
+    QUOTA_CHANGED = strawberry.enum_value(
+        "QUOTA_CHANGED", description="An administrator gave a workspace another limit: `limit` in bytes."
+    )
+    MEMBER_JOINED = strawberry.enum_value(
+        "MEMBER_JOINED", description="Somebody accepted an invitation; the target is the member."
+    )
+    MEMBER_UPDATED = strawberry.enum_value(
+        "MEMBER_UPDATED", description="A member was given another role: `from` and `to`."
+    )
+    MEMBER_REMOVED = strawberry.enum_value("MEMBER_REMOVED", description="A member was removed.")
+    MEMBER_LEFT = strawberry.enum_value("MEMBER_LEFT", description="A member left.")
+    INVITATION_SENT = strawberry.enum_value(
+        "INVITATION_SENT", description="An owner invited somebody, with this `role`."
+    )
+    INVITATION_REVOKED = strawberry.enum_value("INVITATION_REVOKED", description="An owner took an invitation back.")
