@@ -4,17 +4,17 @@ import asyncio
 import hashlib
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import func, select
 from sqlmodel import col
 
 from api.settings import Settings
 from db.engine import Database
-from db.models import Blob, Event, Member, WorkspaceRole
+from db.models import Blob, Event, WorkspaceRole
 from tests.asking import Account, ask, personal_workspace, post, sign_up, upload, uploaded
+from tests.backstage import counted, join
 
 FILE = """query ($id: ID!) { file(id: $id) {
   id name size mediaType declaredMediaType digest status revision createdAt updatedAt
@@ -37,16 +37,6 @@ PURGE = """mutation ($ids: [ID!]!) { purgeFiles(input: { ids: $ids }) {
 async def names(client: AsyncClient, asker: Account, **arguments: Any) -> list[str]:
     """The names of a page of files."""
     return [node["name"] for node in (await ask(client, FILES, asker, **arguments))["files"]["nodes"]]
-
-
-async def join(settings: Settings, account: Account, workspace_id: str, role: WorkspaceRole) -> None:
-    """Make somebody a member, which no mutation does yet."""
-    database = Database(settings.database_url)
-    user, workspace = (UUID(given.partition("_")[2]) for given in (account.id, workspace_id))
-    async with database.transaction() as tx:
-        created_at = await tx.scalar(select(col(Member.created_at)))
-        await tx.add(Member(workspace_id=workspace, user_id=user, role=role, created_at=created_at))
-    await database.close()
 
 
 def stored(settings: Settings) -> list[Path]:
@@ -109,8 +99,8 @@ async def test_who_asks_is_judged_before_what_is_asked(client: AsyncClient) -> N
 async def test_a_viewer_of_a_workspace_reads_and_an_editor_writes(client: AsyncClient, settings: Settings) -> None:
     ada, vera, ed = await sign_up(client), await sign_up(client, "vera"), await sign_up(client, "edith")
     file, workspace = await uploaded(client, ada), await personal_workspace(client, ada)
-    await join(settings, vera, workspace, WorkspaceRole.VIEWER)
-    await join(settings, ed, workspace, WorkspaceRole.EDITOR)
+    await join(settings.database_url, vera, workspace, WorkspaceRole.VIEWER)
+    await join(settings.database_url, ed, workspace, WorkspaceRole.EDITOR)
     seen = (await ask(client, FILE, vera, id=file["id"]))["file"]
     assert seen["uploadedBy"] == {"username": "ada", "account": None}
     assert seen["workspace"]["viewerRole"] == "VIEWER"
@@ -350,16 +340,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_list(client: Asyn
     for _ in range(2):
         for number in range(6):
             await uploaded(client, ada, f"{number}.txt")
-        statements = 0
-
-        def count(*_: object) -> None:
-            nonlocal statements
-            statements += 1
-
-        event.listen(Engine, "before_cursor_execute", count)
-        try:
+        with counted() as statements:
             files = (await ask(client, query, ada))["files"]
-        finally:
-            event.remove(Engine, "before_cursor_execute", count)
-        counts.append((len(files["nodes"]), statements))
+        counts.append((len(files["nodes"]), len(statements)))
     assert counts == [(6, 7), (12, 7)]
