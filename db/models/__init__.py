@@ -1,0 +1,37 @@
+"""The tables, as SQLModel classes: columns, keys and constraints, nothing else.
+
+Text that people compare without regard to case has a folded column beside it (`username_folded`), which carries
+uniqueness, search and order alike on every database.
+"""
+
+from db.models.events import Event
+from db.models.files import Blob, File, FileStatus, Version
+from db.models.jobs import Job, JobState
+from db.models.people import Challenge, KnownDevice, RecoveryCode, RefreshToken, Session, TwoFactor, User, UserRole
+from db.models.record import FOLDED, JSON_COLUMN, Record
+from db.models.workspaces import Invitation, Member, Workspace, WorkspaceRole
+
+__all__ = [
+    "FOLDED",
+    "JSON_COLUMN",
+    "Blob",
+    "Challenge",
+    "Event",
+    "File",
+    "FileStatus",
+    "Invitation",
+    "Job",
+    "JobState",
+    "KnownDevice",
+    "Member",
+    "Record",
+    "RecoveryCode",
+    "RefreshToken",
+    "Session",
+    "TwoFactor",
+    "User",
+    "UserRole",
+    "Version",
+    "Workspace",
+    "WorkspaceRole",
+]
