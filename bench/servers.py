@@ -23,7 +23,7 @@ from tests.live import serving
 from tests.machine import free_port, listens, program, wait_for
 from tests.servers import begin_run, end_run, start_postgres
 
-SECRET = "a secret for benchmarks, used nowhere else, long enough"
+SECRET = "a secret for benchmarks that is used nowhere else and is long enough"
 START_SECONDS = 30
 STOP_SECONDS = 10
 NGINX = """
