@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Scope
 
-from api.credentials import viewer_of
+from api.credentials import Authenticator, address_of
 from api.deadlines import Deadlines
 from api.envelope import EnvelopeLimits
 from api.gate import Gate
@@ -26,6 +26,7 @@ from api.graphiql import FILES_PATH, GraphiqlFiles, graphiql_response
 from api.graphql import GraphQLEndpoint, refusal_response
 from api.health import Health, Part, health_routes
 from api.key_set import key_set_route
+from api.key_uses import KeyUses
 from api.limits import Counting, RequestLimits
 from api.logs import get_logger
 from api.mail import mailer_of, warn_if_off
@@ -42,13 +43,13 @@ from api.worker import Worker
 from db.engine import Database
 from db.rates import RateCounter
 from db.redis import RedisLink
-from domain import sessions
+from domain import api_keys, sessions
 from domain.blobs import sweep
 from domain.errors import RateLimited
 from domain.events import RequestFacts
 from domain.jobs import JobKind, JobKinds
 from domain.mails import MAIL_JOB, send_mail
-from domain.policy import Limit, Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
+from domain.policy import KeyPolicy, Limit, Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
 from domain.ports import Ports
 from domain.purges import sweep_workspaces
 from domain.signatures import Signer
@@ -91,6 +92,7 @@ class Parts:
     hasher: ThreadedHasher
     ports: Ports
     recorder: DownloadRecorder
+    authenticator: Authenticator
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -142,12 +144,14 @@ def parts_of(settings: Settings) -> Parts:
         session_policy=SessionPolicy(
             idle=timedelta(seconds=settings.refresh_token_seconds), maximum=timedelta(seconds=settings.session_seconds)
         ),
+        key_policy=KeyPolicy(settings.maximum_api_keys),
         limiter=RateCounter(redis),
         rates=_rates(settings),
         public_url=settings.public_url,
         store_name=store.name,
     )
-    return Parts(db, store, redis, hasher, ports, DownloadRecorder.into(db, clock))
+    authenticator = Authenticator(db, ports, KeyUses.into(db, clock))
+    return Parts(db, store, redis, hasher, ports, DownloadRecorder.into(db, clock), authenticator)
 
 
 def worker_of(parts: Parts) -> Worker:
@@ -183,7 +187,7 @@ def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
     return GraphQLEndpoint(
         executor=executor,
         gate=Gate(executor, parts.db, parts.store, parts.ports, _envelope_limits(settings)),
-        authenticate=_authenticator(parts),
+        authenticate=parts.authenticator.viewer_of,
         counting=Counting(parts.ports, _facts_of),
         facts_of=_facts_of,
         make_context=make_context,
@@ -193,20 +197,13 @@ def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
     )
 
 
-def _authenticator(parts: Parts) -> Callable[[Headers], Awaitable[Viewer]]:
-    async def authenticate(headers: Headers) -> Viewer:
-        return await viewer_of(parts.db, parts.ports, headers)
-
-    return authenticate
-
-
 def _asking(parts: Parts) -> Asking:
-    return Asking(_authenticator(parts), Counting(parts.ports, _facts_of))
+    return Asking(parts.authenticator, Counting(parts.ports, _facts_of))
 
 
 def _facts_of(scope: Scope) -> RequestFacts:
-    state = scope.get("state", {})
-    return RequestFacts(state.get("request_id"), state.get("address"), Headers(scope=scope).get("user-agent"))
+    request_id = scope.get("state", {}).get("request_id")
+    return RequestFacts(request_id, address_of(scope), Headers(scope=scope).get("user-agent"))
 
 
 def _query_limits(settings: Settings) -> QueryLimits:
@@ -268,6 +265,7 @@ def _lifespan(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstrac
             await parts.store.open()
             closing.push_async_callback(parts.store.close)
             closing.push_async_callback(parts.recorder.close)
+            closing.push_async_callback(parts.authenticator.key_uses.close)
             stopping = asyncio.Event()
             sweeping = asyncio.create_task(_sweep_until(stopping, parts, settings.lease_seconds))
             closing.push_async_callback(_end, sweeping)
@@ -288,6 +286,7 @@ async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: flo
         await _attempted(sweep_workspaces(parts.db, parts.store, parts.ports.clock.now()))
         await _attempted(sweep(parts.db, parts.store, parts.ports.clock.now()))
         await _attempted(sessions.sweep(parts.db, parts.ports.clock.now()))
+        await _attempted(api_keys.sweep(parts.db, parts.ports.clock.now()))
         with suppress(TimeoutError):
             async with asyncio.timeout(lease_seconds):
                 await stopping.wait()

@@ -78,14 +78,14 @@ class _Asker:
 class GraphQLEndpoint:
     """An ASGI application for one path.
 
-    `authenticate` finds the viewer from the head (raises BadCredential), `facts_of` what else is known of the request,
+    `authenticate` finds the viewer of a request (raises BadCredential), `facts_of` what else is known of the request,
     `make_context` what resolvers get; `counting` refuses viewers who ask too much; `page` answers a browser's GET,
     None: nothing does. `body_bytes` limits JSON.
     """
 
     executor: Executor
     gate: Gate
-    authenticate: Callable[[Headers], Awaitable[Viewer]]
+    authenticate: Callable[[Scope], Awaitable[Viewer]]
     counting: Counting
     facts_of: Callable[[Scope], RequestFacts]
     make_context: Callable[[Viewer, RequestFacts], object]
@@ -115,7 +115,7 @@ class GraphQLEndpoint:
         if method not in {"GET", "POST"}:
             raise MethodUnsupported(f"{method} is not served here.")
         if method == "GET":
-            asker = await self._asker(scope, headers)
+            asker = await self._asker(scope)
             prepared, variables = await self._prepared(from_url(scope["query_string"]), asker)
             if prepared.kind is not OperationType.QUERY:
                 raise ChangeByGet("GET answers queries; send this one by POST.")
@@ -123,8 +123,8 @@ class GraphQLEndpoint:
         kind = body_type(headers.getlist("content-type"), headers.get("content-encoding"))
         if kind is BodyType.MULTIPART:
             check_preflight(headers)
-            return await self._upload(await self._asker(scope, headers), headers, receive)
-        asker = await self._asker(scope, headers)
+            return await self._upload(await self._asker(scope), headers, receive)
+        asker = await self._asker(scope)
         body = await read_body(receive, _length(headers), self.body_bytes)
         prepared, variables = await self._prepared(from_json(body), asker)
         return await self._executed(prepared, variables, asker)
@@ -134,9 +134,9 @@ class GraphQLEndpoint:
         async with self.gate.receive(incoming, asker.viewer, partial(self._allow, asker)) as operation:
             return await self._executed(operation.prepared, operation.variables, asker)
 
-    async def _asker(self, scope: Scope, headers: Headers) -> _Asker:
+    async def _asker(self, scope: Scope) -> _Asker:
         try:
-            viewer, expired = await self.authenticate(headers), None
+            viewer, expired = await self.authenticate(scope), None
         except ExpiredCredential as refusal:
             viewer, expired = NOBODY, refusal
         await self.counting.request(scope, viewer)

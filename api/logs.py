@@ -17,7 +17,9 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-HIDDEN = frozenset({"password", "password_hash", "secret", "secret_key", "token", "access_token", "authorization"})
+HIDDEN = frozenset(
+    {"password", "password_hash", "secret", "secret_key", "token", "access_token", "authorization", "api_key"}
+)
 QUIET = ("uvicorn", "asyncio")
 
 

@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     )
     session_seconds: Count = Field(365 * DAY, description="How long a session lasts at most, however often refreshed.")
     invitation_seconds: Count = Field(7 * DAY, description="How long an invitation to a workspace can be accepted.")
+    maximum_api_keys: Count = Field(50, description="API keys that a user may have at most.")
     hashing_threads: int = Field(0, ge=0, description="Threads that hash passwords; 0 is one per processor.")
     hashing_queue: Count = Field(
         128, description="Passwords that may wait to be hashed before logins are put off; half of it for one address."

@@ -5,16 +5,17 @@ in `domain.downloads`.
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from api.credentials import bearer_token
+from api.credentials import Authenticator, address_of, credential_of
 from api.limits import Counting
 from api.logs import get_logger
 from api.outflow import Outflow
@@ -40,6 +41,7 @@ from domain.downloads import Disposition, Download, SignedDownload, Wanted, open
 from domain.errors import BadCredential, InvalidInput, NotFound, NotSignedIn, Refusal, Unavailable
 from domain.events import RequestFacts
 from domain.files import NO_SUCH_FILE
+from domain.key_downloads import KeyRequest, open_by_key
 from domain.media import inline_allowed, safe_media_type
 from domain.ports import Ports
 from domain.tokens import Holder
@@ -47,7 +49,6 @@ from domain.viewer import Viewer
 from schema.ids import Prefix, decode
 from storage.store import BlobStore, LocalFile, LocalFiles, StoreError
 
-Authenticate = Callable[[Headers], Awaitable[Viewer]]
 Fields = list[tuple[bytes, bytes]]
 
 MAXIMUM_QUERY_FIELDS = 16
@@ -86,7 +87,7 @@ class Pieces(NamedTuple):
 class Asking:
     """How it is found out who asks, and whether they ask too much."""
 
-    authenticate: Authenticate
+    authenticator: Authenticator
     counting: Counting
 
 
@@ -148,17 +149,27 @@ class Transfers:
 
     async def _open_for_viewer(self, scope: Scope) -> Download:
         """Opened with one select, which finds nothing once the session has ended; only then is asked who it is."""
-        headers = Headers(scope=scope)
-        token = bearer_token(headers)
-        if token is None:
+        credential = credential_of(Headers(scope=scope))
+        if credential is None:
             raise NotSignedIn
-        holder = self._ports.tokens.verify(token, self._ports.clock.now())
+        if credential.is_api_key:
+            return await self._open_by_key(credential.text, scope)
+        holder = self._ports.tokens.verify(credential.text, self._ports.clock.now())
         await self._asking.counting.request(scope, Viewer(holder.user_id))
         download = await self._db.ask(open_all, _wanted(holder, scope["path_params"]))
         if download is None:
-            await self._asking.authenticate(headers)
+            await self._asking.authenticator.viewer_of(scope)
             raise NotFound(message=NO_SUCH_FILE)
         return download
+
+    async def _open_by_key(self, secret: str, scope: Scope) -> Download:
+        request = KeyRequest(secret, address_of(scope), *_ids(scope["path_params"]))
+        opened = await open_by_key(self._db, self._ports.clock, request)
+        self._asking.authenticator.key_uses.note(opened.holder)
+        await self._asking.counting.request(scope, opened.holder.viewer)
+        if opened.download is None:
+            raise NotFound(message=NO_SUCH_FILE)
+        return opened.download
 
     async def _decline(self, decision: Decision, content: Content, scope: Scope, receive: Receive, send: Send) -> None:
         if decision.status == RANGE_NOT_SATISFIABLE:
@@ -211,7 +222,7 @@ def _request_id(scope: Scope) -> str | None:
 
 
 def _facts(scope: Scope) -> RequestFacts:
-    return RequestFacts(_request_id(scope), scope.get("state", {}).get("address"))
+    return RequestFacts(_request_id(scope), address_of(scope))
 
 
 def _query(query: bytes) -> dict[str, str]:
@@ -235,8 +246,13 @@ def _disposition(text: str) -> Disposition:
 
 
 def _wanted(holder: Holder, path: dict[str, str]) -> Wanted:
+    file_id, version_id = _ids(path)
+    return Wanted(holder.user_id, file_id, version_id, holder.session_id)
+
+
+def _ids(path: dict[str, str]) -> tuple[UUID, UUID | None]:
     version_id = decode(Prefix.VERSION, path["version_id"]) if "version_id" in path else None
-    return Wanted(holder.user_id, decode(Prefix.FILE, path["file_id"]), version_id, holder.session_id)
+    return decode(Prefix.FILE, path["file_id"]), version_id
 
 
 def _signed(path: dict[str, str], values: dict[str, str]) -> SignedDownload:

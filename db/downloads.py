@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, null, select, update
 from sqlmodel import col
 
+from db.api_keys import IS_PRESENTED, PRESENTED
 from db.engine import Rows, Selection, Transaction
-from db.models import Blob, Event, File, FileStatus, Member, Session, User, Version
+from db.models import ApiKey, ApiKeySecret, Blob, Event, File, FileStatus, Member, Session, User, Version
+from db.rows import PresentedKeyRow
 
 
 class ContentRow(NamedTuple):
@@ -30,6 +32,18 @@ class ContentRow(NamedTuple):
     created_at: datetime
     blob_key: str
     session_id: UUID | None
+
+
+class KeyedContentRow(NamedTuple):
+    """A content that the user of an API key may read, found by a secret of the key. What the key may is not judged."""
+
+    secret_hash: str
+    key: PresentedKeyRow
+    content: ContentRow
+
+
+_CONTENT_COLUMNS = len(ContentRow._fields) - 1
+"""Those of a ContentRow that every select begins with: all but the session."""
 
 
 def _readable() -> Selection:
@@ -69,12 +83,23 @@ def _readable_by_sessions() -> Selection:
     )
 
 
+def _readable_by_keys() -> Selection:
+    return (
+        _readable()
+        .add_columns(col(ApiKeySecret.secret_hash), *PRESENTED)
+        .join(ApiKey, col(ApiKey.user_id) == col(Member.user_id))
+        .join(ApiKeySecret, col(ApiKeySecret.api_key_id) == col(ApiKey.id))
+        .where(*IS_PRESENTED)
+    )
+
+
 # Built once: composing these costs more than the database takes to answer them.
 _IS_NAMED = col(Version.id).in_(bindparam("version_ids", expanding=True))
-_CURRENT = _readable_by_sessions().where(
-    col(File.id).in_(bindparam("file_ids", expanding=True)), col(Version.id) == col(File.version_id)
-)
+_IS_CURRENT = (col(File.id).in_(bindparam("file_ids", expanding=True)), col(Version.id) == col(File.version_id))
+_CURRENT = _readable_by_sessions().where(*_IS_CURRENT)
 _NAMED = _readable_by_sessions().where(_IS_NAMED)
+_CURRENT_BY_KEYS = _readable_by_keys().where(*_IS_CURRENT)
+_NAMED_BY_KEYS = _readable_by_keys().where(_IS_NAMED)
 _LENT = _readable().add_columns(null()).where(col(Member.user_id).in_(bindparam("user_ids", expanding=True)), _IS_NAMED)
 
 
@@ -94,6 +119,27 @@ async def lent_contents(rows: Rows, user_ids: Sequence[UUID], version_ids: Seque
     """These versions, once for each of these users who is not disabled and may read them, signed in or not."""
     found = await rows.all(_LENT, {"user_ids": user_ids, "version_ids": version_ids})
     return [ContentRow._make(row) for row in found]
+
+
+async def current_contents_by_keys(
+    rows: Rows, secret_hashes: Sequence[str], file_ids: Sequence[UUID]
+) -> list[KeyedContentRow]:
+    """The current contents of these files, once for each of these secrets whose key's user may read them."""
+    found = await rows.all(_CURRENT_BY_KEYS, {"secret_hashes": secret_hashes, "file_ids": file_ids})
+    return [_keyed(row) for row in found]
+
+
+async def named_contents_by_keys(
+    rows: Rows, secret_hashes: Sequence[str], version_ids: Sequence[UUID]
+) -> list[KeyedContentRow]:
+    """These versions, once for each of these secrets whose key's user may read them."""
+    found = await rows.all(_NAMED_BY_KEYS, {"secret_hashes": secret_hashes, "version_ids": version_ids})
+    return [_keyed(row) for row in found]
+
+
+def _keyed(row: Sequence[Any]) -> KeyedContentRow:
+    content = ContentRow._make([*row[:_CONTENT_COLUMNS], None])
+    return KeyedContentRow(row[_CONTENT_COLUMNS], PresentedKeyRow._make(row[_CONTENT_COLUMNS + 1 :]), content)
 
 
 async def sizes_of(rows: Rows, event_ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -1,5 +1,6 @@
 """The plain rows that selects give: immutable, typed, and cheap to make by the thousand."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -35,6 +36,33 @@ class SessionRow(NamedTuple):
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime
+
+
+class ApiKeyRow(NamedTuple):
+    """An API key without secrets, as its owner sees it."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    token_prefix: str
+    scopes: Sequence[str]
+    addresses: Sequence[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class PresentedKeyRow(NamedTuple):
+    """What a secret of an API key leads to: whose it is, and within which bounds it is good."""
+
+    api_key_id: UUID
+    user_id: UUID
+    role: str
+    scopes: Sequence[str]
+    addresses: Sequence[str]
+    expires_at: datetime | None
+    secret_expires_at: datetime | None
+    last_used_at: datetime | None
 
 
 class WorkspaceRow(NamedTuple):

@@ -13,6 +13,7 @@ from db.engine import Rows, Transaction
 from db.models import WorkspaceRole
 from db.rows import MembershipRow, WorkspaceRow
 from domain.errors import Forbidden, NotFound, PersonalWorkspace, Refusal
+from domain.scopes import Scope
 from domain.viewer import Viewer
 
 _WRITERS = frozenset({WorkspaceRole.OWNER, WorkspaceRole.EDITOR})
@@ -33,9 +34,9 @@ class Access(NamedTuple):
 async def writable_workspace(rows: Rows, viewer: Viewer, workspace_id: UUID | None) -> Access:
     """The workspace that the viewer may put files into; None names the personal one.
 
-    Raises NotSignedIn, NotFound and Forbidden.
+    Raises NotSignedIn, ScopeMissing, NotFound and Forbidden.
     """
-    user_id = viewer.required()
+    user_id = viewer.required(Scope.FILES_WRITE)
     if workspace_id is None:
         return _writable(await workspaces.personal_membership(rows, user_id))
     [found] = await writable_workspaces(rows, [(viewer, workspace_id)])
@@ -64,9 +65,9 @@ async def joined_workspace(
 ) -> WorkspaceRow:
     """A workspace that the viewer is a member of, as it is once nobody else can change it or its members.
 
-    Raises NotSignedIn and NotFound.
+    Raises NotSignedIn, ScopeMissing and NotFound.
     """
-    user_id = viewer.required()
+    user_id = viewer.required(Scope.ACCOUNT_WRITE)
     found = await workspaces.standing(tx, user_id, workspace_id)
     if found is not None:
         # Who has no right takes no lock, and cannot hold up those who have. What was read before it may be over.
@@ -82,7 +83,7 @@ async def owned_workspace(
 ) -> WorkspaceRow:
     """A workspace that the viewer owns, as it is once nobody else can change it or its members.
 
-    Raises NotSignedIn, NotFound and Forbidden.
+    Raises NotSignedIn, ScopeMissing, NotFound and Forbidden.
     """
     workspace = await joined_workspace(tx, viewer, workspace_id, path)
     if workspace.viewer_role != WorkspaceRole.OWNER:
@@ -104,12 +105,12 @@ def no_such_workspace(path: tuple[str, ...] = ("workspaceId",)) -> NotFound:
 
 
 def _users_and_places(wanted: Sequence[tuple[Viewer, UUID]]) -> tuple[set[UUID], set[UUID]]:
-    return {viewer.required() for viewer, _ in wanted}, {workspace_id for _, workspace_id in wanted}
+    return {viewer.required(Scope.FILES_WRITE) for viewer, _ in wanted}, {workspace_id for _, workspace_id in wanted}
 
 
 def _all_judged(wanted: Sequence[tuple[Viewer, UUID]], found: Sequence[MembershipRow]) -> list[Access | Refusal]:
     by_pair = {(row.user_id, row.workspace_id): row for row in found}
-    return [_judged(by_pair.get((viewer.required(), workspace_id))) for viewer, workspace_id in wanted]
+    return [_judged(by_pair.get((viewer.required(Scope.FILES_WRITE), workspace_id))) for viewer, workspace_id in wanted]
 
 
 def _judged(membership: MembershipRow | None) -> Access | Refusal:

@@ -56,7 +56,7 @@ async def delete_user(
     await workspaces.lock(tx, await members.owned(tx, user.id))
     await users.lock(tx, user.id)
     await _hand_over(tx, _Handing(ports, viewer, facts), user, departure.hand_over_to)
-    personal = [workspace.id for workspace in await workspaces.personal_of(tx, viewer.required(), [user.id])]
+    personal = [workspace.id for workspace in await workspaces.personal_of(tx, viewer.administering(), [user.id])]
     now = ports.clock.now()
     await workspaces.mark_deleted(tx, personal, now)
     await users.remove(tx, user.id)

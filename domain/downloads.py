@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from db import downloads
@@ -14,6 +14,7 @@ from db.models import Event
 from domain.errors import BadCredential, ExpiredCredential, InvalidInput
 from domain.events import EventKind, RequestFacts
 from domain.ports import Ports
+from domain.scopes import Scope
 from domain.viewer import Viewer
 
 MAXIMUM_LINK_SECONDS = 7 * 24 * 60 * 60
@@ -59,6 +60,24 @@ class Download:
     number: int
     modified_at: datetime
     is_pinned: bool
+
+    @classmethod
+    def of(cls, content: ContentRow, *, is_pinned: bool) -> Self:
+        """The download of a content that its user may read."""
+        return cls(
+            user_id=content.user_id,
+            file_id=content.file_id,
+            version_id=content.version_id,
+            workspace_id=content.workspace_id,
+            name=content.name,
+            size=content.size,
+            media_type=content.media_type,
+            digest=content.digest,
+            blob_key=content.blob_key,
+            number=content.number,
+            modified_at=content.created_at,
+            is_pinned=is_pinned,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +135,14 @@ async def open_all(rows: Rows, wanted: Collection[Wanted]) -> dict[Wanted, Downl
     if current:
         files = _distinct(want.file_id for want in current)
         contents = await downloads.current_contents(rows, _sessions(current), files)
-        opened |= {_wanted(row)._replace(version_id=None): _download(row, is_pinned=False) for row in contents}
+        opened |= {_wanted(row)._replace(version_id=None): Download.of(row, is_pinned=False) for row in contents}
     if named:
         contents = await downloads.named_contents(rows, _sessions(named), _versions(named))
-        opened |= {_wanted(row): _download(row, is_pinned=True) for row in contents}
+        opened |= {_wanted(row): Download.of(row, is_pinned=True) for row in contents}
     if lent:
         users = _distinct(want.user_id for want in lent)
         contents = await downloads.lent_contents(rows, users, _versions(lent))
-        opened |= {_wanted(row): _download(row, is_pinned=True) for row in contents}
+        opened |= {_wanted(row): Download.of(row, is_pinned=True) for row in contents}
     return opened
 
 
@@ -142,9 +161,11 @@ def wanted_by(ports: Ports, link: SignedDownload) -> Wanted:
 def sign_download(ports: Ports, viewer: Viewer, terms: LinkTerms) -> str:
     """A URL that opens one version, with one disposition, for as long as it lasts and the viewer keeps the right.
 
-    Raises NotSignedIn, and InvalidInput unless it lasts between a second and seven days.
+    What an API key signs lends the right of its owner, as a session's does, and goes on when the key ends.
+
+    Raises NotSignedIn, ScopeMissing, and InvalidInput unless it lasts between a second and seven days.
     """
-    user_id = viewer.required()
+    user_id = viewer.required(Scope.FILES_READ)
     if not 1 <= terms.expires_in_seconds <= MAXIMUM_LINK_SECONDS:
         raise InvalidInput(
             message=f"A link lasts between 1 and {MAXIMUM_LINK_SECONDS} seconds, not {terms.expires_in_seconds}.",
@@ -207,20 +228,3 @@ def _versions(wanted: Iterable[Wanted]) -> list[UUID]:
 
 def _distinct(ids: Iterable[UUID]) -> list[UUID]:
     return list(dict.fromkeys(ids))
-
-
-def _download(content: ContentRow, *, is_pinned: bool) -> Download:
-    return Download(
-        user_id=content.user_id,
-        file_id=content.file_id,
-        version_id=content.version_id,
-        workspace_id=content.workspace_id,
-        name=content.name,
-        size=content.size,
-        media_type=content.media_type,
-        digest=content.digest,
-        blob_key=content.blob_key,
-        number=content.number,
-        modified_at=content.created_at,
-        is_pinned=is_pinned,
-    )

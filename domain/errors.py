@@ -7,7 +7,7 @@ problems, GraphQL errors or problem+json; nothing here knows how.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class Kind(StrEnum):
@@ -141,6 +141,29 @@ class Forbidden(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class ScopeMissing(Refusal):
+    """The API key is not allowed this; `scope` is what it would need."""
+
+    code = "FORBIDDEN"
+    kind = Kind.FORBIDDEN
+    scope: str
+
+    @classmethod
+    def of(cls, scope: str) -> Self:
+        """The refusal that names the scope."""
+        return cls(message=f"The API key lacks the scope `{scope}`.", scope=scope)
+
+
+@dataclass(eq=False, kw_only=True)
+class NotForKeys(Refusal):
+    """No API key may do this, whatever its scopes: keys, passwords, sessions and second factors are a person's."""
+
+    code = "FORBIDDEN"
+    kind = Kind.FORBIDDEN
+    message: str = "An API key may not do this: sign in."
+
+
+@dataclass(eq=False, kw_only=True)
 class AdministratorsOnly(Refusal):
     """Only administrators may ask for this or do it, whatever it is about."""
 
@@ -183,6 +206,27 @@ class RevisionConflict(Refusal):
     code = "CONFLICT"
     kind = Kind.CONFLICT
     revision: int
+
+
+@dataclass(eq=False, kw_only=True)
+class TooManyKeys(Refusal):
+    """The user has as many API keys as one may have."""
+
+    code = "TOO_MANY_KEYS"
+    kind = Kind.CONFLICT
+    maximum: int
+
+
+@dataclass(eq=False, kw_only=True)
+class RotationUnderWay(Refusal):
+    """The API key was rotated a while ago, and the secret before is still good for the time that it was given."""
+
+    code = "ROTATION_UNDER_WAY"
+    kind = Kind.CONFLICT
+    message: str = (
+        "The key was rotated already, and its former secret is still good. Rotate with 0 seconds to end both."
+    )
+    retry_after_seconds: int
 
 
 @dataclass(eq=False, kw_only=True)

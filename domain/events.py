@@ -14,6 +14,7 @@ from db.engine import Rows
 from db.models import Event
 from db.questions import EventFilter, Page, Window
 from db.rows import EventRow
+from domain.scopes import Scope
 from domain.viewer import Viewer
 
 
@@ -33,6 +34,10 @@ class EventKind(StrEnum):
     SESSION_REVOKED = "session.revoked"
     SESSIONS_REVOKED = "sessions.revoked"
     REFRESH_REUSED = "refresh.reused"
+    API_KEY_CREATED = "api_key.created"
+    API_KEY_UPDATED = "api_key.updated"
+    API_KEY_ROTATED = "api_key.rotated"
+    API_KEY_REVOKED = "api_key.revoked"
     FILE_UPLOADED = "file.uploaded"
     FILE_DOWNLOADED = "file.downloaded"
     FILE_RENAMED = "file.renamed"
@@ -113,7 +118,7 @@ async def activity_pages(
 ) -> Mapping[UUID, Page[EventRow]]:
     """For each user a window of what it did: for the viewer, and for administrators of anybody. Raises NotSignedIn."""
     where, window = question
-    found = await events.pages(rows, viewer.required(), _accounts_of(viewer, actor_ids), where, window)
+    found = await events.pages(rows, viewer.seeing_accounts(), _accounts_of(viewer, actor_ids), where, window)
     return {key: page.of(lambda row: _as_told_to(viewer, row)) for key, page in found.items()}
 
 
@@ -121,7 +126,7 @@ async def activity_counts(
     rows: Rows, viewer: Viewer, actor_ids: Sequence[UUID], where: EventFilter
 ) -> Mapping[UUID, int]:
     """For each user how much `activity_pages` has. Raises NotSignedIn."""
-    viewer.required()
+    viewer.seeing_accounts()
     return await events.counts(rows, _accounts_of(viewer, actor_ids), where)
 
 
@@ -132,9 +137,10 @@ def _accounts_of(viewer: Viewer, user_ids: Sequence[UUID]) -> list[UUID]:
 def _as_told_to(viewer: Viewer, row: EventRow) -> EventRow:
     """What an event says of a file, such as its names, is for the members of its workspace and for who did it.
 
-    That and when something happened to it is an administrator's business, its size included.
+    Not for their keys that may not read files. That and when something happened to it is an administrator's business, its size included.
     """
     is_about_content = row.kind.startswith("file.")
-    if not is_about_content or row.is_member or row.actor_id == viewer.user_id:
+    is_concerned = row.is_member or row.actor_id == viewer.user_id
+    if not is_about_content or (is_concerned and viewer.may(Scope.FILES_READ)):
         return row
     return row._replace(data=None)

@@ -14,6 +14,7 @@ from domain.events import EventKind, RequestFacts, Subject, event
 from domain.media import agrees, media_types_of
 from domain.names import clean_name, extension_of, fold, judge_extension
 from domain.ports import Ports
+from domain.scopes import Scope
 from domain.viewer import Viewer
 
 BULK_MAXIMUM = 100
@@ -39,31 +40,39 @@ class Purged:
 
 
 async def by_ids(rows: Rows, viewer: Viewer, file_ids: Sequence[UUID]) -> list[FileRow]:
-    """Those of the files that the viewer may see, in no particular order; none for nobody."""
-    return await files.by_ids(rows, viewer.user_id, file_ids) if viewer.user_id else []
+    """Those of the files that the viewer may see, in no particular order; none for nobody.
+
+    Raises ScopeMissing.
+    """
+    user_id = viewer.known(Scope.FILES_READ)
+    return await files.by_ids(rows, user_id, file_ids) if user_id else []
 
 
 async def versions_by_ids(rows: Rows, viewer: Viewer, version_ids: Sequence[UUID]) -> list[VersionRow]:
-    """Those of the versions whose files the viewer may see, in no particular order; none for nobody."""
-    return await files.versions_by_ids(rows, viewer.user_id, version_ids) if viewer.user_id else []
+    """Those of the versions whose files the viewer may see, in no particular order; none for nobody.
+
+    Raises ScopeMissing.
+    """
+    user_id = viewer.known(Scope.FILES_READ)
+    return await files.versions_by_ids(rows, user_id, version_ids) if user_id else []
 
 
 async def page(
     rows: Rows, viewer: Viewer, where: FileFilter, order: tuple[FileOrderField, bool], window: Window
 ) -> Page[FileRow]:
-    """A window of the files that the viewer may see. Raises NotSignedIn."""
-    return await files.page(rows, viewer.required(), where, order, window)
+    """A window of the files that the viewer may see. Raises NotSignedIn and ScopeMissing."""
+    return await files.page(rows, viewer.required(Scope.FILES_READ), where, order, window)
 
 
 async def count(rows: Rows, viewer: Viewer, where: FileFilter) -> int:
-    """How many files the viewer may see. Raises NotSignedIn."""
-    return await files.count(rows, viewer.required(), where)
+    """How many files the viewer may see. Raises NotSignedIn and ScopeMissing."""
+    return await files.count(rows, viewer.required(Scope.FILES_READ), where)
 
 
 async def rename_file(tx: Transaction, ports: Ports, viewer: Viewer, change: Rename, facts: RequestFacts) -> FileRow:
     """Give a file another name, judged as that of an upload is; its type must still agree with the extension.
 
-    Raises NotSignedIn, NotFound, Forbidden, InvalidInput, ExtensionNotAllowed, MediaTypeNotAllowed and
+    Raises NotSignedIn, ScopeMissing, NotFound, Forbidden, InvalidInput, ExtensionNotAllowed, MediaTypeNotAllowed and
     RevisionConflict.
     """
     file = await _writable_file(tx, viewer, change.file_id)
@@ -85,9 +94,9 @@ async def purge_files(
 ) -> Purged:
     """Remove up to 100 files for good, each by its own right.
 
-    The bytes go after the transaction: their blobs are marked here. Raises NotSignedIn and InvalidInput.
+    The bytes go after the transaction: their blobs are marked here. Raises NotSignedIn, ScopeMissing and InvalidInput.
     """
-    user_id, now = viewer.required(), ports.clock.now()
+    user_id, now = viewer.required(Scope.FILES_WRITE), ports.clock.now()
     if len(file_ids) > BULK_MAXIMUM:
         raise InvalidInput(message=f"Name at most {BULK_MAXIMUM} files, not {len(file_ids)}.", path=("ids",))
     seen = {row.id: row for row in await files.by_ids(tx, user_id, file_ids)}
@@ -104,7 +113,7 @@ async def purge_files(
 
 
 async def _writable_file(rows: Rows, viewer: Viewer, file_id: UUID) -> FileRow:
-    found = await files.by_ids(rows, viewer.required(), [file_id])
+    found = await files.by_ids(rows, viewer.required(Scope.FILES_WRITE), [file_id])
     if not found:
         raise NotFound(message=NO_SUCH_FILE, path=("id",))
     if not may_write(found[0].viewer_role):

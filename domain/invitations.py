@@ -22,6 +22,7 @@ from domain.letters import MailToken
 from domain.opaque_tokens import draw_token, hash_of
 from domain.ports import Ports
 from domain.rates import count_mail
+from domain.scopes import Scope
 from domain.viewer import Viewer
 
 
@@ -37,19 +38,25 @@ class Invited:
 async def pages(
     rows: Rows, viewer: Viewer, workspace_ids: Sequence[UUID], question: tuple[datetime, Window]
 ) -> Mapping[UUID, Page[InvitationRow]]:
-    """For each workspace a window of the invitations that can be accepted now, for its owners. Raises NotSignedIn."""
+    """For each workspace a window of the invitations that can be accepted now, for its owners.
+
+    Raises NotSignedIn and ScopeMissing.
+    """
     now, window = question
-    return await invitations.pages(rows, viewer.required(), workspace_ids, now, window)
+    return await invitations.pages(rows, viewer.required(Scope.ACCOUNT_READ), workspace_ids, now, window)
 
 
 async def counts(rows: Rows, viewer: Viewer, workspace_ids: Sequence[UUID], now: datetime) -> Mapping[UUID, int]:
-    """For each workspace how many `pages` has. Raises NotSignedIn."""
-    return await invitations.counts(rows, viewer.required(), workspace_ids, now)
+    """For each workspace how many `pages` has. Raises NotSignedIn and ScopeMissing."""
+    return await invitations.counts(rows, viewer.required(Scope.ACCOUNT_READ), workspace_ids, now)
 
 
 async def count_invitation(ports: Ports, viewer: Viewer, email: str, facts: RequestFacts) -> None:
-    """Count the mail that an invitation would be. Raises NotSignedIn, InvalidInput and RateLimited."""
-    viewer.required()
+    """Count the mail that an invitation would be.
+
+    Raises NotSignedIn, ScopeMissing, InvalidInput and RateLimited.
+    """
+    viewer.required(Scope.ACCOUNT_WRITE)
     await count_mail(ports, fold_email(email), facts)
 
 
@@ -58,7 +65,7 @@ async def invite_member(
 ) -> InvitationRow:
     """Offer a role, as an owner; what the email was offered before is withdrawn. The token goes into the mail alone.
 
-    Raises NotSignedIn, NotFound, Forbidden, PersonalWorkspace and InvalidInput.
+    Raises NotSignedIn, ScopeMissing, NotFound, Forbidden, PersonalWorkspace and InvalidInput.
     """
     workspace = await shared_workspace(tx, viewer, invited.workspace_id)
     email_folded = fold_email(invited.email)
@@ -76,7 +83,7 @@ async def invite_member(
     await invitations.withdraw(tx, workspace.id, email_folded)
     subject = Subject(viewer.user_id, workspace.id, offered.id, data={"role": invited.role})
     await tx.add(offered, event(EventKind.INVITATION_SENT, subject, facts, now))
-    [inviter] = await users.by_ids(tx, [viewer.required()])
+    [inviter] = await users.by_ids(tx, [viewer.required(Scope.ACCOUNT_WRITE)])
     letter = mails.Invitation(invited.email, inviter.username, workspace.name, invited.role)
     message = mails.invitation_mail(ports.public_url, letter, MailToken(token.text, lifetime))
     await mails.enqueue_mail(tx, ports, message)
@@ -88,9 +95,9 @@ async def accept_invitation(
 ) -> WorkspaceRow:
     """Come into a workspace, once, as the person whose email was invited. Who is a member keeps the role it has.
 
-    Raises NotSignedIn, and NotFound for a token that is unknown, used, expired, revoked or somebody else's.
+    Raises NotSignedIn and ScopeMissing, and NotFound for a token that is unknown, used, expired, revoked or not theirs.
     """
-    user_id, now = viewer.required(), ports.clock.now()
+    user_id, now = viewer.required(Scope.ACCOUNT_WRITE), ports.clock.now()
     token_hash = hash_of(token)
     offer = await invitations.offer(tx, user_id, token_hash, now) if token_hash else None
     if offer is None or not await _take(tx, offer, user_id, now):
@@ -107,8 +114,8 @@ async def accept_invitation(
 async def revoke_invitation(
     tx: Transaction, ports: Ports, viewer: Viewer, invitation_id: UUID, facts: RequestFacts
 ) -> InvitationRow:
-    """Take an offer back, as an owner. Raises NotSignedIn and NotFound."""
-    user_id, now = viewer.required(), ports.clock.now()
+    """Take an offer back, as an owner. Raises NotSignedIn, ScopeMissing and NotFound."""
+    user_id, now = viewer.required(Scope.ACCOUNT_WRITE), ports.clock.now()
     found = await invitations.find(tx, user_id, invitation_id, now)
     if found is None or not await invitations.revoke(tx, invitation_id):
         raise _no_such_invitation(("id",))

@@ -18,6 +18,7 @@ from domain.access import joined_workspace, shared_workspace
 from domain.errors import LastOwner, NotFound, PersonalWorkspace
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.ports import Ports
+from domain.scopes import Scope
 from domain.viewer import Viewer
 
 
@@ -89,7 +90,7 @@ async def leave_workspace(
     workspace = await joined_workspace(tx, viewer, workspace_id, ("id",))
     if workspace.personal_user_id is not None:
         raise PersonalWorkspace(path=("id",))
-    user_id = viewer.required()
+    user_id = viewer.required(Scope.ACCOUNT_WRITE)
     await _keep_an_owner(tx, Membership(workspace.id, user_id), workspace.viewer_role)
     await members.remove(tx, workspace.id, user_id)
     subject = Subject(user_id, workspace.id, user_id, data={"role": workspace.viewer_role})
@@ -112,4 +113,4 @@ async def _keep_an_owner(tx: Transaction, membership: Membership, role: str | No
 
 
 def _seen_as(viewer: Viewer) -> UUID | None:
-    return None if viewer.is_admin else viewer.required()
+    return None if viewer.is_admin else viewer.required(Scope.FILES_READ)

@@ -18,6 +18,7 @@ from domain.events import EventKind, RequestFacts, Subject, event_values
 from domain.media import Inspection
 from domain.names import fold
 from domain.ports import Ports
+from domain.scopes import Scope
 from domain.uploads import Received
 from domain.viewer import Viewer
 from storage.store import BlobStore
@@ -51,9 +52,10 @@ async def create_files(db: Database, store: BlobStore, upload: Upload) -> list[F
     """Make files of received bytes; what became of each, in order. Bytes that become none are removed.
 
     Requests that come to this point at the same time share a transaction: the disk is waited for once. Whatever is
-    raised leaves the bytes to their lease, since the rows may have been committed all the same. Raises NotSignedIn.
+    raised leaves the bytes to their lease, since the rows may have been committed all the same. Raises NotSignedIn and
+    ScopeMissing.
     """
-    upload.viewer.required()
+    upload.viewer.required(Scope.FILES_WRITE)
     judged = [_inspect(arrival) if isinstance(arrival, Received) else arrival for arrival in upload.arrivals]
     creation = _Creation(upload, [item for item in judged if isinstance(item, Inspected)])
     created = iter(await db.share(_create_all, creation) if creation.inspected else [])

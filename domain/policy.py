@@ -1,4 +1,4 @@
-"""What the settings decide: what may be uploaded, how long things last, and how much in how long a time."""
+"""What the settings decide: what may be uploaded, how long things last, and how much and many one may have."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +36,13 @@ class SessionPolicy:
     def end(self, created_at: datetime, now: datetime) -> datetime:
         """When a session that is used now will end."""
         return min(now + self.idle, created_at + self.maximum)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """How many API keys a user may have."""
+
+    maximum_keys: int
 
 
 class Limit(StrEnum):

@@ -8,7 +8,7 @@ from typing import Protocol
 from db.rates import Charge, Standing
 from domain.mail_messages import MailMessage
 from domain.passwords import Verification
-from domain.policy import Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
+from domain.policy import KeyPolicy, Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
 
@@ -101,6 +101,7 @@ class Ports:
     policy: UploadPolicy
     workspace_policy: WorkspacePolicy
     session_policy: SessionPolicy
+    key_policy: KeyPolicy
     limiter: Limiter
     rates: Rates
     public_url: str

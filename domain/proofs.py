@@ -21,8 +21,11 @@ class Proof:
 
 
 async def compare_own(db: Database, ports: Ports, viewer: Viewer, password: str, facts: RequestFacts) -> Proof:
-    """Compare a password with the viewer's own. Raises NotSignedIn, and RateLimited after too many guesses."""
-    user_id = viewer.required()
+    """Compare a password with the viewer's own.
+
+    Raises NotSignedIn, NotForKeys, and RateLimited after too many guesses.
+    """
+    user_id = viewer.in_person()
     counted = await count_guess(ports, user_id.hex, facts, is_known=False)
     async with db.reading() as rows:
         credentials = await users.credentials_of(rows, user_id)

@@ -143,7 +143,7 @@ async def pages(
     nothing: Page[SessionRow] = Page([], has_next=False, has_previous=False)
     found = dict.fromkeys(wanted, nothing)
     for window in {window for _, window in wanted}:
-        seen = [user_id for user_id, own in wanted if own == window and _may_see(viewer, user_id)]
+        seen = [user_id for user_id, own in wanted if own == window and viewer.sees_account_of(user_id)]
         owned = await sessions.pages(rows, seen, window, now)
         found |= {(user_id, window): page for user_id, page in owned.items()}
     return found
@@ -151,7 +151,7 @@ async def pages(
 
 async def counts(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID], now: datetime) -> dict[UUID, int]:
     """How many sessions of users have not ended. Nobody is told of others' but administrators."""
-    return await sessions.counts(rows, [user_id for user_id in user_ids if _may_see(viewer, user_id)], now)
+    return await sessions.counts(rows, [user_id for user_id in user_ids if viewer.sees_account_of(user_id)], now)
 
 
 async def log_out(
@@ -159,15 +159,16 @@ async def log_out(
 ) -> None:
     """End the viewer's own session, and the one that a refresh token belongs to, used or not.
 
-    What has ended before is no mistake. Raises NotSignedIn when there is neither.
+    What has ended before is no mistake. Raises NotForKeys, and NotSignedIn when there is neither.
     """
+    viewer.refuse_keys()
     now = ports.clock.now()
     if refresh_token is None and viewer.session_id is None:
         raise NotSignedIn
     token_hash = None if refresh_token is None else hash_of(refresh_token)
     ending = await sessions.owners_by_token(tx, token_hash) if token_hash else {}
     if viewer.session_id is not None:
-        ending[viewer.session_id] = viewer.required()
+        ending[viewer.session_id] = viewer.in_person()
     # In one order: two who end the same two sessions would otherwise wait for each other's locks.
     for session_id, user_id in sorted(ending.items()):
         if await sessions.revoke(tx, session_id, now):
@@ -177,8 +178,8 @@ async def log_out(
 async def revoke_session(
     tx: Transaction, ports: Ports, viewer: Viewer, session_id: UUID, facts: RequestFacts
 ) -> SessionRow:
-    """End one of the viewer's sessions; the session as it was. Raises NotSignedIn and NotFound."""
-    user_id, now = viewer.required(), ports.clock.now()
+    """End one of the viewer's sessions; the session as it was. Raises NotSignedIn, NotForKeys and NotFound."""
+    user_id, now = viewer.in_person(), ports.clock.now()
     session = await sessions.hold_own(tx, user_id, session_id, now)
     if session is None:
         raise NotFound(message="There is no such session.", path=("id",))
@@ -188,8 +189,11 @@ async def revoke_session(
 
 
 async def revoke_other_sessions(tx: Transaction, ports: Ports, viewer: Viewer, facts: RequestFacts) -> int:
-    """End all sessions of the viewer but the one that the request comes by; how many they were. Raises NotSignedIn."""
-    user_id, now = viewer.required(), ports.clock.now()
+    """End all sessions of the viewer but the one that the request comes by; how many they were.
+
+    Raises NotSignedIn and NotForKeys.
+    """
+    user_id, now = viewer.in_person(), ports.clock.now()
     await users.hold_enabled(tx, user_id)
     ended = await sessions.revoke_all(tx, user_id, now, but=viewer.session_id)
     if ended:
@@ -216,10 +220,6 @@ async def _sign_in(tx: Transaction, ports: Ports, user_id: UUID, facts: RequestF
     await devices.remember(tx, user_id, facts, now)
     await tx.add(event(EventKind.LOGIN_SUCCEEDED, _about(user_id, signed_in.session_id), facts, now))
     return signed_in
-
-
-def _may_see(viewer: Viewer, user_id: UUID) -> bool:
-    return viewer.is_admin or viewer.user_id == user_id
 
 
 def _about(user_id: UUID, session_id: UUID) -> Subject:

@@ -55,7 +55,7 @@ async def start(
 
     Raises TwoFactorOn.
     """
-    user_id, now = viewer.required(), ports.clock.now()
+    user_id, now = viewer.in_person(), ports.clock.now()
     refusal = await proofs.accept(tx, ports, viewer, proof, facts)
     if refusal is not None:
         return refusal
@@ -71,9 +71,9 @@ async def start(
 async def confirm(tx: Transaction, ports: Ports, viewer: Viewer, code: str, facts: RequestFacts) -> list[str]:
     """Switch the second factor on with a first code; the recovery codes, which are told this once.
 
-    Raises NotSignedIn, TwoFactorOff when none was started, TwoFactorOn and CodeWrong.
+    Raises NotSignedIn, NotForKeys, TwoFactorOff when none was started, TwoFactorOn and CodeWrong.
     """
-    user_id, now = viewer.required(), ports.clock.now()
+    user_id, now = viewer.in_person(), ports.clock.now()
     # Of two who confirm or start at once the second sees what the first has done.
     await users.hold_enabled(tx, user_id)
     waiting = await two_factor.of_user(tx, user_id)
@@ -97,9 +97,9 @@ async def disable(
 ) -> WrongPassword | CodeWrong | None:
     """Switch the second factor off, given the password and a code; None when it is done.
 
-    Raises NotSignedIn and TwoFactorOff.
+    Raises NotSignedIn, NotForKeys and TwoFactorOff.
     """
-    user_id, now = viewer.required(), ports.clock.now()
+    user_id, now = viewer.in_person(), ports.clock.now()
     refusal = await proofs.accept(tx, ports, viewer, given.proof, facts)
     if refusal is not None:
         return refusal

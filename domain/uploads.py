@@ -62,7 +62,7 @@ class Received:
 async def admit_intent(rows: Rows, viewer: Viewer, intent: UploadIntent) -> UUID:
     """Judge what the operation alone tells; the workspace that the file will belong to.
 
-    Raises NotSignedIn, NotFound, Forbidden and InvalidInput.
+    Raises NotSignedIn, ScopeMissing, NotFound, Forbidden and InvalidInput.
     """
     access = await writable_workspace(rows, viewer, intent.workspace_id)
     if intent.digest is not None and not DIGEST.fullmatch(intent.digest):

@@ -15,6 +15,7 @@ from domain.errors import InvalidInput, NameTaken, PasswordTooWeak, Refusal, Ref
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.names import fold
 from domain.ports import Ports
+from domain.scopes import Scope
 from domain.viewer import Viewer
 
 USERNAME = re.compile(r"[A-Za-z0-9_.-]{3,32}")
@@ -72,10 +73,19 @@ async def create_user(tx: Transaction, ports: Ports, new: NewUser, password_hash
 
 
 async def by_ids(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID]) -> list[UserRow]:
-    """Those of the users that the viewer may see: itself, who shares a workspace with it, for administrators all."""
-    if viewer.is_admin:
+    """Those of the users that the viewer may see: itself, who shares a workspace with it, for administrators all.
+
+    Raises ScopeMissing: others are met in workspaces.
+    """
+    if viewer.is_admin or {*user_ids} == {viewer.user_id}:
         return await users.by_ids(rows, user_ids)
-    return await users.visible_by_ids(rows, viewer.user_id, user_ids) if viewer.user_id else []
+    user_id = viewer.known(Scope.FILES_READ)
+    return await users.visible_by_ids(rows, user_id, user_ids) if user_id else []
+
+
+async def own_by_ids(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID]) -> list[UserRow]:
+    """The viewer itself, if it is among the users: any key may know whose it is."""
+    return await users.by_ids(rows, [user_id for user_id in user_ids if user_id == viewer.user_id])
 
 
 async def uploaders_by_ids(rows: Rows, _viewer: Viewer, user_ids: Sequence[UUID]) -> list[UserRow]:

@@ -14,6 +14,7 @@ from domain.errors import BadCredential, PersonalWorkspace, WorkspaceNotEmpty
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.names import clean_line
 from domain.ports import Ports
+from domain.scopes import Scope
 from domain.viewer import Viewer
 
 NAME_CHARACTERS = 100
@@ -37,8 +38,12 @@ class NewName:
 
 
 async def by_ids(rows: Rows, viewer: Viewer, workspace_ids: Sequence[UUID]) -> list[WorkspaceRow]:
-    """Those of the workspaces that the viewer is a member of, in no particular order; none for nobody."""
-    return await workspaces.by_ids(rows, viewer.user_id, workspace_ids) if viewer.user_id else []
+    """Those of the workspaces that the viewer is a member of, in no particular order; none for nobody.
+
+    Raises ScopeMissing.
+    """
+    user_id = viewer.known(Scope.FILES_READ)
+    return await workspaces.by_ids(rows, user_id, workspace_ids) if user_id else []
 
 
 async def known_by_ids(rows: Rows, viewer: Viewer, workspace_ids: Sequence[UUID]) -> list[WorkspaceRow]:
@@ -54,9 +59,11 @@ async def known_by_ids(rows: Rows, viewer: Viewer, workspace_ids: Sequence[UUID]
 async def personal_of(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID]) -> list[WorkspaceRow]:
     """The personal workspaces of users, as far as they are the viewer or the viewer is an administrator.
 
-    That there is one is part of the account; what lies in it is not an administrator's to read. Raises NotSignedIn.
+    That there is one is part of the account; what lies in it is not an administrator's to read.
+
+    Raises NotSignedIn and ScopeMissing.
     """
-    return await workspaces.personal_of(rows, viewer.required(), _accounts_of(viewer, user_ids))
+    return await workspaces.personal_of(rows, viewer.seeing_accounts(), _accounts_of(viewer, user_ids))
 
 
 async def pages(
@@ -66,12 +73,12 @@ async def pages(
 
     Raises NotSignedIn.
     """
-    return await workspaces.pages(rows, viewer.required(), _accounts_of(viewer, user_ids), window)
+    return await workspaces.pages(rows, viewer.seeing_accounts(), _accounts_of(viewer, user_ids), window)
 
 
 async def counts(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID], _: None) -> Mapping[UUID, int]:
     """For each user how many workspaces `pages` has. Raises NotSignedIn."""
-    viewer.required()
+    viewer.seeing_accounts()
     return await workspaces.counts(rows, _accounts_of(viewer, user_ids))
 
 
@@ -79,7 +86,7 @@ async def create_workspace(
     tx: Transaction, ports: Ports, viewer: Viewer, name: str, facts: RequestFacts
 ) -> WorkspaceRow:
     """A workspace that the viewer owns. Raises NotSignedIn, BadCredential and InvalidInput."""
-    user_id, now = viewer.required(), ports.clock.now()
+    user_id, now = viewer.required(Scope.ACCOUNT_WRITE), ports.clock.now()
     workspace = Workspace(name=clean_line(name, "workspace's name", NAME_CHARACTERS), created_at=now)
     # Held, so that an account that is deleted at this moment leaves no workspace behind without an owner.
     if not await users.hold_enabled(tx, user_id):
@@ -109,6 +116,8 @@ async def delete_workspace(
 
     Raises NotSignedIn, NotFound, Forbidden, PersonalWorkspace, and WorkspaceNotEmpty unless its files may be purged.
     """
+    if deletion.purge_files:
+        viewer.required(Scope.FILES_WRITE)
     workspace = await owned_workspace(tx, viewer, deletion.workspace_id, _PATH)
     if workspace.personal_user_id is not None:
         raise PersonalWorkspace(path=_PATH)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from schema.api_key_connections import ApiKey, api_keys_of
 from schema.connections import After, Before, Connection, First, Last, PageArguments
 from schema.events import Event, EventWhere, activity_of
 from schema.loaders import present
@@ -35,6 +36,13 @@ class Account(AccountFields):
     ) -> Connection[Session]:
         """One statement however many users are asked."""
         return await sessions_of(self.loaders, self.user_id, PageArguments(first, after, last, before))
+
+    @strawberry.field(description="The API keys that are not revoked, the newest first, a page at a time.")
+    async def api_keys(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[ApiKey]:
+        """One statement however many users are asked."""
+        return await api_keys_of(self.loaders, self.user_id, PageArguments(first, after, last, before))
 
     @strawberry.field(description="What the user did, the newest first.")
     async def activity(

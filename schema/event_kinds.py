@@ -7,6 +7,7 @@ import strawberry
 from schema.ids import Prefix
 
 TARGETS = {
+    "api_key": Prefix.API_KEY,
     "file": Prefix.FILE,
     "invitation": Prefix.INVITATION,
     "job": Prefix.JOB,
@@ -50,6 +51,16 @@ class EventKind(Enum):
     REAUTHENTICATION_FAILED = strawberry.enum_value(
         "REAUTHENTICATION_FAILED", description="Somebody signed in could not prove it again, by this `factor`."
     )
+    API_KEY_CREATED = strawberry.enum_value(
+        "API_KEY_CREATED", description="Somebody made an API key: its `name`, `prefix`, `scopes`, and where it is good."
+    )
+    API_KEY_UPDATED = strawberry.enum_value(
+        "API_KEY_UPDATED", description="Somebody changed what an API key is good for: all of it as it is now."
+    )
+    API_KEY_ROTATED = strawberry.enum_value(
+        "API_KEY_ROTATED", description="An API key got a new secret; the former one is good a while longer."
+    )
+    API_KEY_REVOKED = strawberry.enum_value("API_KEY_REVOKED", description="Somebody ended an API key for good.")
     TWO_FACTOR_STARTED = strawberry.enum_value(
         "TWO_FACTOR_STARTED", description="Somebody began to set up a second factor."
     )

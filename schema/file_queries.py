@@ -10,6 +10,7 @@ from db.questions import FileFilter, FileOrderField
 from domain import files
 from domain.errors import InvalidInput
 from domain.names import NAME_BYTES, fold
+from domain.scopes import Scope
 from schema.connections import (
     After,
     Before,
@@ -103,7 +104,7 @@ class FileQueries:
 async def _connection(
     context: Context, where: FileWhere, order: FileOrder, arguments: PageArguments
 ) -> Connection[File]:
-    context.viewer.required()
+    context.viewer.required(Scope.FILES_READ)
     cursors, file_filter = CURSORS[order.field], _filter_of(where)
     window = window_of(arguments, cursors)
     sorting = FileOrderField[order.field.name], order.direction is OrderDirection.DESC

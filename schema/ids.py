@@ -20,6 +20,7 @@ class Prefix(StrEnum):
 
     USER = "user"
     SESSION = "sess"
+    API_KEY = "key"
     WORKSPACE = "wsp"
     FILE = "file"
     VERSION = "ver"

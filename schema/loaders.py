@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 from db.engine import Database, Rows
 from db.questions import EventFilter, Page, Window
 from db.rows import (
+    ApiKeyRow,
     EventRow,
     FileRow,
     InvitationRow,
@@ -20,7 +21,7 @@ from db.rows import (
     VersionRow,
     WorkspaceRow,
 )
-from domain import events, files, invitations, members, quotas, sessions, users, workspaces
+from domain import api_keys, events, files, invitations, members, quotas, sessions, users, workspaces
 from domain.errors import NotFound
 from domain.ports import Clock
 from domain.viewer import Viewer
@@ -64,6 +65,11 @@ class Loaders:
     def users(self) -> DataLoader[UUID, UserRow | None]:
         """Users that the viewer may see."""
         return self._by(_id, users.by_ids)
+
+    @cached_property
+    def own(self) -> DataLoader[UUID, UserRow | None]:
+        """The viewer itself, by its own id."""
+        return self._by(_id, users.own_by_ids)
 
     @cached_property
     def uploaders(self) -> DataLoader[UUID, UserRow | None]:
@@ -166,6 +172,28 @@ class Loaders:
         async def load(user_ids: list[UUID]) -> list[int]:
             async with self._db.reading() as rows:
                 found = await sessions.counts(rows, self.viewer, user_ids, self._clock.now())
+            return [found.get(user_id, 0) for user_id in user_ids]
+
+        return DataLoader(load)
+
+    @cached_property
+    def api_keys(self) -> DataLoader[tuple[UUID, Window], Page[ApiKeyRow]]:
+        """Pages of users' API keys, by the user's id and the window."""
+
+        async def load(wanted: list[tuple[UUID, Window]]) -> list[Page[ApiKeyRow]]:
+            async with self._db.reading() as rows:
+                found = await api_keys.pages(rows, self.viewer, wanted)
+            return [found[want] for want in wanted]
+
+        return DataLoader(load)
+
+    @cached_property
+    def api_key_counts(self) -> DataLoader[UUID, int]:
+        """How many API keys users have, by the user's id."""
+
+        async def load(user_ids: list[UUID]) -> list[int]:
+            async with self._db.reading() as rows:
+                found = await api_keys.counts(rows, self.viewer, user_ids)
             return [found.get(user_id, 0) for user_id in user_ids]
 
         return DataLoader(load)

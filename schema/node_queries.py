@@ -21,9 +21,9 @@ class NodeQueries:
 
     @strawberry.field(description="Who you are; null when signed out.")
     async def viewer(self, info: Info) -> User | None:
-        """Through the loader, as any user."""
+        """Whatever a key is allowed, it may know whose it is."""
         user_id = info.context.viewer.user_id
-        row = await info.context.loaders.users.load(user_id) if user_id else None
+        row = await info.context.loaders.own.load(user_id) if user_id else None
         return row and user_of(row, info.context.loaders)
 
     @strawberry.field(description="Whatever has this id, or null when it is absent or not yours to see.")

@@ -41,6 +41,10 @@ class ProblemCode(Enum):
     WORKSPACE_NOT_EMPTY = strawberry.enum_value("WORKSPACE_NOT_EMPTY", description="The workspace has files.")
     OWNS_WORKSPACES = strawberry.enum_value("OWNS_WORKSPACES", description="Nobody else owns some shared workspaces.")
     CONFLICT = strawberry.enum_value("CONFLICT", description="It has changed since you read it.")
+    TOO_MANY_KEYS = strawberry.enum_value("TOO_MANY_KEYS", description="You have as many API keys as one may have.")
+    ROTATION_UNDER_WAY = strawberry.enum_value(
+        "ROTATION_UNDER_WAY", description="The key was rotated, and its former secret is still good."
+    )
     FILE_TOO_LARGE = strawberry.enum_value("FILE_TOO_LARGE", description="The file is larger than the limit.")
     EXTENSION_NOT_ALLOWED = strawberry.enum_value(
         "EXTENSION_NOT_ALLOWED", description="Files with such a name are not accepted."
@@ -157,6 +161,20 @@ class Conflict(Problem):
     revision: int = strawberry.field(description="Its revision now.")
 
 
+@strawberry.type(description="You have as many API keys as one may have.")
+class TooManyKeys(Problem):
+    """See `domain.errors.TooManyKeys`."""
+
+    maximum: int = strawberry.field(description="How many a user may have.")
+
+
+@strawberry.type(description="The key was rotated, and its former secret is still good.")
+class RotationUnderWay(Problem):
+    """See `domain.errors.RotationUnderWay`."""
+
+    retry_after_seconds: int = strawberry.field(description="In how many seconds the former secret ends.")
+
+
 @strawberry.type(description="The file is larger than the limit.")
 class FileTooLarge(Problem):
     """See `domain.errors.FileTooLarge`."""
@@ -226,6 +244,8 @@ PROBLEMS: dict[type[Refusal], type[Problem]] = {
     errors.WorkspaceNotEmpty: WorkspaceNotEmpty,
     errors.OwnsWorkspaces: OwnsWorkspaces,
     errors.RevisionConflict: Conflict,
+    errors.TooManyKeys: TooManyKeys,
+    errors.RotationUnderWay: RotationUnderWay,
     errors.FileTooLarge: FileTooLarge,
     errors.ExtensionNotAllowed: ExtensionNotAllowed,
     errors.MediaTypeNotAllowed: MediaTypeNotAllowed,

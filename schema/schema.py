@@ -4,6 +4,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from schema.administration import AdministrationMutations
+from schema.api_keys import ApiKeyMutations
 from schema.event_queries import EventQueries
 from schema.file_mutations import FileMutations
 from schema.file_queries import FileQueries
@@ -31,6 +32,7 @@ class Query(NodeQueries, FileQueries, WorkspaceQueries, PolicyQueries, UserQueri
 class Mutation(
     SessionMutations,
     TwoFactorMutations,
+    ApiKeyMutations,
     UploadMutations,
     FileMutations,
     WorkspaceMutations,

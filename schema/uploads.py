@@ -15,7 +15,7 @@ from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.scalar import ScalarDefinition
 
 from db.rows import FileRow
-from domain.errors import InvalidInput, NotSignedIn, Refusal
+from domain.errors import InvalidInput, NotSignedIn, Refusal, ScopeMissing
 from domain.new_files import Upload, create_files
 from domain.uploads import Received, UploadIntent
 from schema.context import Context, Info
@@ -122,7 +122,7 @@ async def _store(context: Context, inputs: Sequence[UploadFileInput]) -> list[Up
 
 
 def _payload(outcome: FileRow | Refusal) -> UploadFilePayload:
-    if isinstance(outcome, NotSignedIn):
+    if isinstance(outcome, NotSignedIn | ScopeMissing):
         raise outcome
     if isinstance(outcome, Refusal):
         return UploadFilePayload.refused(problems_of(outcome))

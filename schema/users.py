@@ -42,18 +42,26 @@ class User(Node):
 
     username: str = strawberry.field(description="Unique without regard to case.")
     created_at: DateTime = strawberry.field(description="When the account was made.")
-    account: Annotated["Account", strawberry.lazy("schema.accounts")] | None = strawberry.field(
-        description="The account; null for anyone but the person and administrators."
-    )
+    row: strawberry.Private[UserRow]
+    loaders: strawberry.Private[Loaders]
+
+    @strawberry.field(description="The account; null for anyone but the person and administrators.")
+    def account(self) -> Annotated["Account", strawberry.lazy("schema.accounts")] | None:
+        """A key of the person that is not allowed to read it is told so."""
+        viewer = self.loaders.viewer
+        if viewer.user_id == self.row.id:
+            viewer.seeing_accounts()
+        return _account_of(self.row, self.loaders) if viewer.sees_account_of(self.row.id) else None
 
 
 def user_of(row: UserRow, loaders: Loaders) -> User:
     """The user of a row, with the account where the loaders' viewer may see it."""
     return User(
         id=encode(Prefix.USER, row.id),
+        row=row,
+        loaders=loaders,
         username=row.username,
         created_at=DateTime(row.created_at),
-        account=_account_of(row, loaders) if loaders.viewer.sees_account_of(row.id) else None,
     )
 
 

@@ -14,7 +14,7 @@ from api.seals import AesSealer
 from db.engine import Database
 from db.models import Blob, File, FileStatus, Member, Session, User, UserRole, Version, Workspace, WorkspaceRole
 from db.rates import RateCounter
-from domain.policy import Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
+from domain.policy import KeyPolicy, Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
 from domain.ports import Ports
 from domain.rates import Allowance
 from domain.signatures import Signer
@@ -54,6 +54,7 @@ def make_ports(clock: MovableClock, rates: Rates | None = None) -> Ports:
         policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),
         workspace_policy=WorkspacePolicy(0, timedelta(days=7)),
         session_policy=SessionPolicy(timedelta(days=30), timedelta(days=365)),
+        key_policy=KeyPolicy(3),
         limiter=RateCounter(None, clock.seconds),
         rates=rates or {},
         public_url="https://files.example",

@@ -4,6 +4,7 @@ Text that people compare without regard to case has a folded column beside it (`
 uniqueness, search and order alike on every database.
 """
 
+from db.models.api_keys import ApiKey, ApiKeySecret
 from db.models.events import Event
 from db.models.files import Blob, File, FileStatus, Version
 from db.models.jobs import Job, JobState
@@ -14,6 +15,8 @@ from db.models.workspaces import Invitation, Member, Workspace, WorkspaceRole
 __all__ = [
     "FOLDED",
     "JSON_COLUMN",
+    "ApiKey",
+    "ApiKeySecret",
     "Blob",
     "Challenge",
     "Event",

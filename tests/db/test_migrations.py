@@ -11,6 +11,8 @@ from uuid_utils.compat import uuid7
 from db import migrations
 from db.engine import ALEMBIC_INI, Database, NotMigrated, migrate
 from db.models import (
+    ApiKey,
+    ApiKeySecret,
     Blob,
     Challenge,
     Event,
@@ -44,6 +46,9 @@ def rows_of_every_table() -> list[SQLModel]:
         updated_at=NOW,
     )
     session = Session(user_id=user.id, created_at=NOW, last_used_at=NOW, expires_at=NOW)
+    key = ApiKey(
+        user_id=user.id, name="CI", token_prefix="cairn_abc", scopes=["admin"], addresses=["::/0"], created_at=NOW
+    )
     workspace = Workspace(name="Personal", personal_user_id=user.id, created_at=NOW)
     blob = Blob(
         key="k" * 32, store="disk", size=2**40, digest="d", crc32=2**32 - 1, encryption={"by": "nobody"}, created_at=NOW
@@ -66,6 +71,8 @@ def rows_of_every_table() -> list[SQLModel]:
         TwoFactor(user_id=user.id, sealed_secret="s", created_at=NOW),
         RecoveryCode(user_id=user.id, code_hash="h" * 64),
         Challenge(token_hash="h" * 64, user_id=user.id, created_at=NOW, expires_at=NOW),
+        key,
+        ApiKeySecret(secret_hash="s" * 64, api_key_id=key.id, created_at=NOW),
         workspace,
         Member(workspace_id=workspace.id, user_id=user.id, role=WorkspaceRole.OWNER, created_at=NOW),
         blob,
