@@ -20,6 +20,11 @@ mutation Login($input: LoginInput!) {
   login(input: $input) { user { id } accessToken refreshToken problems { code message path } }
 }
 """
+CREATE_KEY = """
+mutation Create($input: CreateApiKeyInput!) {
+  createApiKey(input: $input) { apiKey { id } secret problems { code message path } }
+}
+"""
 UPLOAD = """
 mutation Upload($input: UploadFileInput!) {
   uploadFile(input: $input) {
@@ -75,6 +80,14 @@ async def personal_workspace(client: AsyncClient, asker: Account) -> str:
 async def log_in(client: AsyncClient, username: str = "ada", password: str = PASSWORD) -> Any:
     """The payload of a login."""
     return (await ask(client, LOGIN, input={"username": username, "password": password}))["login"]
+
+
+async def create_key(client: AsyncClient, owner: Account, *scopes: str, **terms: Any) -> Account:
+    """A program that asks in the name of the owner, with a key of these scopes."""
+    given = {"name": "a program", "scopes": scopes, **terms}
+    payload = (await ask(client, CREATE_KEY, owner, input=given))["createApiKey"]
+    assert payload["problems"] == []
+    return Account(payload["apiKey"]["id"], owner.username, payload["secret"])
 
 
 async def upload(
