@@ -137,7 +137,8 @@ def _accounts_of(viewer: Viewer, user_ids: Sequence[UUID]) -> list[UUID]:
 def _as_told_to(viewer: Viewer, row: EventRow) -> EventRow:
     """What an event says of a file, such as its names, is for the members of its workspace and for who did it.
 
-    Not for their keys that may not read files. That and when something happened to it is an administrator's business, its size included.
+    Not for their keys that may not read files. That and when something happened to it is an administrator's business,
+    its size included.
     """
     is_about_content = row.kind.startswith("file.")
     is_concerned = row.is_member or row.actor_id == viewer.user_id

@@ -16,4 +16,5 @@ def test_the_first_session_with_curl_works_as_written(live: Live, tmp_path: Path
     assert '"problems":[]' in (tmp_path / "upload.json").read_text()
     assert '"totalCount":1' in done.stdout
     assert (tmp_path / "back.txt").read_bytes() == (tmp_path / "cairn.txt").read_bytes()
+    assert (tmp_path / "copy.txt").read_bytes() == (tmp_path / "cairn.txt").read_bytes()
     assert done.stdout.endswith("cairn")
