@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from db import users
 from db.engine import Database, Transaction
 from db.rows import CredentialsRow
-from domain.errors import WrongPassword
+from domain.errors import Unavailable, WrongPassword
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.ports import Ports
 from domain.rates import count_guess, give_back, neighbourhood
@@ -23,14 +23,19 @@ class Proof:
 async def compare_own(db: Database, ports: Ports, viewer: Viewer, password: str, facts: RequestFacts) -> Proof:
     """Compare a password with the viewer's own.
 
-    Raises NotSignedIn, NotForKeys, and RateLimited after too many guesses.
+    Guesses count for the session, so that whoever has stolen one does not keep its owner from another password, and
+    for the address. Raises NotSignedIn, NotForKeys, and RateLimited after too many guesses.
     """
     user_id = viewer.in_person()
-    counted = await count_guess(ports, user_id.hex, facts, is_known=False)
+    counted = await count_guess(ports, f"password of {user_id.hex} by {viewer.session_id}", facts, is_known=False)
     async with db.reading() as rows:
         credentials = await users.credentials_of(rows, user_id)
     asker = neighbourhood(facts.address)
-    verification = await ports.hasher.verify(password, credentials and credentials.password_hash, asker)
+    try:
+        verification = await ports.hasher.verify(password, credentials and credentials.password_hash, asker)
+    except Unavailable:
+        await give_back(ports, counted)  # what was not compared was no guess
+        raise
     if verification.is_right:
         await give_back(ports, counted)
     return Proof(credentials, verification.is_right)

@@ -17,6 +17,7 @@ from domain.errors import CodeWrong, TwoFactorOff, TwoFactorOn, WrongPassword
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.ports import Ports
 from domain.proofs import Proof
+from domain.rates import Counted, count_guess
 from domain.viewer import Viewer
 
 ISSUER = "Cairn"
@@ -90,6 +91,15 @@ async def confirm(tx: Transaction, ports: Ports, viewer: Viewer, code: str, fact
     await two_factor.add_recovery_codes(tx, user_id, [_hash(_normal(recovery_code)) for recovery_code in codes])
     await tx.add(event(EventKind.TWO_FACTOR_ENABLED, Subject(user_id, target_id=user_id), facts, now))
     return codes
+
+
+async def count_code(ports: Ports, viewer: Viewer, facts: RequestFacts) -> list[Counted]:
+    """A code that is given beside the own password, before it is judged: a guess, as the password is.
+
+    Raises NotSignedIn and RateLimited.
+    """
+    account = f"second factor of {viewer.in_person().hex} by {viewer.session_id}"
+    return await count_guess(ports, account, facts, is_known=False)
 
 
 async def disable(

@@ -5,7 +5,8 @@ from typing import Annotated
 import strawberry
 
 from domain import proofs, two_factor
-from domain.errors import Refusal
+from domain.errors import CodeWrong, Refusal
+from domain.rates import give_back
 from domain.two_factor import BothFactors
 from schema.context import Info, changing
 from schema.problems import Payload, problems_of, refusable
@@ -102,7 +103,10 @@ class TwoFactorMutations:
         """A wrong password or code is recorded, and refused."""
         context = info.context
         proof = await proofs.compare_own(context.db, context.ports, context.viewer, input.password, context.request)
+        counted = await two_factor.count_code(context.ports, context.viewer, context.request)
         async with changing(context) as tx:
             given = BothFactors(proof, input.code)
             refusal = await two_factor.disable(tx, context.ports, context.viewer, given, context.request)
+        if not isinstance(refusal, CodeWrong):
+            await give_back(context.ports, counted)
         return DisableTwoFactorPayload() if refusal is None else DisableTwoFactorPayload.refused(problems_of(refusal))

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from api.seals import AesSealer
 from db.engine import Database
 from db.models import Challenge, Event, RecoveryCode, TwoFactor, User
+from db.rates import Rate
 from db.rows import CredentialsRow
 from domain import two_factor
 from domain.challenges import MAXIMUM_ATTEMPTS
@@ -22,12 +23,14 @@ from domain.errors import (
     ChallengeInvalid,
     CodeWrong,
     NotSignedIn,
+    RateLimited,
     TwoFactorOff,
     TwoFactorOn,
     WrongPassword,
 )
 from domain.events import RequestFacts
 from domain.passwords import Verification
+from domain.policy import Limit
 from domain.ports import Ports
 from domain.proofs import Proof
 from domain.refresh_tokens import SignedIn
@@ -325,6 +328,17 @@ async def test_a_second_factor_is_switched_off_with_both_factors(world: World) -
     assert await world.disable(codes[0]) is None
     assert [kind for kind in await world.events() if "two_factor.disabled" in kind] == ["two_factor.disabled"] * 2
     assert (await world.events()).count("reauthentication.failed") == 1
+
+
+async def test_codes_that_a_session_gives_are_guesses_and_keep_no_other_session_out(world: World) -> None:
+    ports = replace(world.ports, rates={Limit.LOGINS_PER_ACCOUNT: Rate(3, 3600)})
+    for _ in range(3):
+        await two_factor.count_code(ports, world.viewer, FACTS)
+    with pytest.raises(RateLimited):
+        await two_factor.count_code(ports, world.viewer, FACTS)
+    assert await two_factor.count_code(ports, Viewer(world.ada.id, session_id=uuid7()), FACTS)
+    with pytest.raises(NotSignedIn):
+        await two_factor.count_code(ports, NOBODY, FACTS)
 
 
 async def test_a_challenge_is_not_met_once_the_second_factor_is_gone(world: World) -> None:
