@@ -75,11 +75,11 @@ async def create_user(tx: Transaction, ports: Ports, new: NewUser, password_hash
 async def by_ids(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID]) -> list[UserRow]:
     """Those of the users that the viewer may see: itself, who shares a workspace with it, for administrators all.
 
-    Raises ScopeMissing: others are met in workspaces.
+    Raises ScopeMissing: others are met in workspaces, by who reads what is there and by who manages its members.
     """
     if viewer.is_admin or {*user_ids} == {viewer.user_id}:
         return await users.by_ids(rows, user_ids)
-    user_id = viewer.known(Scope.FILES_READ)
+    user_id = viewer.known(Scope.ACCOUNT_WRITE if viewer.may(Scope.ACCOUNT_WRITE) else Scope.FILES_READ)
     return await users.visible_by_ids(rows, user_id, user_ids) if user_id else []
 
 

@@ -7,6 +7,7 @@ import strawberry
 from db import models
 from domain import members
 from domain.members import Membership, RoleChange
+from domain.scopes import Scope
 from schema.context import Info, changing
 from schema.ids import Prefix, decode
 from schema.members import Member, WorkspaceRole, member_of
@@ -82,6 +83,7 @@ class MemberMutations:
     ) -> RemoveMemberPayload:
         """Who went may share no other workspace with the viewer, and is shown all the same."""
         context = info.context
+        context.viewer.required(Scope.ACCOUNT_WRITE)
         membership = _membership(input.workspace_id, input.user_id)
         user = await context.loaders.users.load(membership.user_id)
         async with changing(context) as tx:

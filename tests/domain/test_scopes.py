@@ -225,3 +225,33 @@ async def test_a_key_for_the_account_sees_it_and_no_files(client: AsyncClient) -
         "sessions": {"totalCount": 1},
         "apiKeys": {"nodes": [{"scopes": ["account:read"]}]},
     }
+
+
+async def test_a_workspace_goes_with_its_files_only_by_a_key_that_may_purge_them(client: AsyncClient) -> None:
+    ada = await sign_up(client)
+    manager, both = [
+        await create_key(client, ada, *scopes) for scopes in (["account:write"], ["account:write", "files:write"])
+    ]
+    create = 'mutation { createWorkspace(input: { name: "team" }) { workspace { id } } }'
+    team = (await ask(client, create, manager))["createWorkspace"]["workspace"]["id"]
+    await uploaded(client, both, workspaceId=team)
+    delete = "mutation ($input: DeleteWorkspaceInput!) { deleteWorkspace(input: $input) { problems { code } } }"
+    tried = Try("deleteWorkspace", delete, {"input": {"id": team, "purgeFiles": True}})
+    assert refused_scope(await send(client, manager, tried)) == "files:write"
+    assert await send(client, both, tried) == {"data": {"deleteWorkspace": {"problems": []}}}
+
+
+async def test_what_a_file_is_called_is_not_told_to_a_key_that_may_not_read_files(client: AsyncClient) -> None:
+    ada = await sign_up(client)
+    await uploaded(client, ada)
+    query = (
+        "{ viewer { account { activity(where: { kinds: [FILE_UPLOADED] }) { nodes { data actor { username } } } } } }"
+    )
+    told = []
+    for scopes in (["account:read"], ["account:read", "files:read"]):
+        program = await create_key(client, ada, *scopes)
+        told += (await ask(client, query, program))["viewer"]["account"]["activity"]["nodes"]
+    assert told == [
+        {"data": None, "actor": {"username": "ada"}},
+        {"data": {"mediaType": "text/plain"}, "actor": {"username": "ada"}},
+    ]
