@@ -77,8 +77,7 @@ class Gate:
         reader = MultipartReader(self._counted(incoming), boundary)
         operation, slots = await self._judge(reader, allow)
         intake = Intake([Delivery(slot) for slot in slots], self.store, self.ports)
-        async with self.db.reading() as rows:
-            await intake.admit(rows, viewer)
+        await intake.admit(self.db, viewer)
         try:
             await intake.receive(reader, _files_end(incoming, boundary))
             yield operation

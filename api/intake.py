@@ -1,5 +1,6 @@
 """File parts into the store: each part to the uploads that `map` gives it, as far as the rules admit them."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
@@ -8,7 +9,7 @@ from uuid import UUID
 from api.envelope import EnvelopeBreach, MapInvalid
 from api.multipart import MultipartReader
 from api.part_heads import PartHead, shortened
-from db.engine import Rows
+from db.engine import Database
 from domain.errors import Refusal
 from domain.policy import UploadPolicy
 from domain.ports import Ports
@@ -34,10 +35,10 @@ class Delivery:
         """Whether its bytes are of no use any more."""
         return isinstance(self.slot.outcome, Refusal)
 
-    async def admit(self, rows: Rows, ports: Ports, viewer: Viewer) -> None:
+    async def admit(self, db: Database, ports: Ports, viewer: Viewer) -> None:
         """Ask the rules what the operation alone decides."""
         try:
-            self._workspace_id = await admit_intent(rows, viewer, self._intent)
+            self._workspace_id = await admit_intent(db, viewer, self._intent)
             self._allowance = Allowance(ports, viewer)
         except Refusal as refusal:
             self.slot.outcome = refusal
@@ -94,10 +95,9 @@ class Intake:
         self._begun: set[str] = set()
         self._awaited = dict.fromkeys(self._by_part)
 
-    async def admit(self, rows: Rows, viewer: Viewer) -> None:
-        """Ask the rules about every upload, before any byte of any file."""
-        for delivery in self._deliveries():
-            await delivery.admit(rows, self._ports, viewer)
+    async def admit(self, db: Database, viewer: Viewer) -> None:
+        """Ask the rules about every upload, before any byte of any file: about all in one statement."""
+        await asyncio.gather(*(delivery.admit(db, self._ports, viewer) for delivery in self._deliveries()))
 
     async def receive(self, reader: MultipartReader, files_end: int | None) -> None:
         """Store the parts in whatever order they come, up to the final boundary.

@@ -42,7 +42,8 @@ _HELD = (
     .with_for_update(read=True, key_share=True, of=Workspace)
 )
 _PERSONAL = _MEMBERSHIP.join(Workspace, col(Workspace.id) == col(Member.workspace_id)).where(
-    col(Workspace.personal_user_id) == bindparam("user_id"), col(Member.user_id) == bindparam("user_id")
+    col(Workspace.personal_user_id).in_(bindparam("user_ids", expanding=True)),
+    col(Member.user_id) == col(Workspace.personal_user_id),
 )
 
 
@@ -75,10 +76,9 @@ async def hold_memberships(
     return [MembershipRow._make(row) for row in found]
 
 
-async def personal_membership(rows: Rows, user_id: UUID) -> MembershipRow | None:
-    """A user's membership of the workspace that is their own."""
-    row = await rows.first(_PERSONAL, {"user_id": user_id})
-    return row and MembershipRow._make(row)
+async def personal_memberships(rows: Rows, user_ids: Collection[UUID]) -> list[MembershipRow]:
+    """The membership of each of the users in the workspace that is their own, in no particular order."""
+    return [MembershipRow._make(row) for row in await rows.all(_PERSONAL, {"user_ids": list(user_ids)})]
 
 
 async def personal_of(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> list[WorkspaceRow]:

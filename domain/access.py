@@ -4,12 +4,12 @@ What the viewer may not see is not found, with the same answer and cost as what 
 but may not change is forbidden.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from db import workspaces
-from db.engine import Rows, Transaction
+from db.engine import Database, Rows, Transaction
 from db.models import WorkspaceRole
 from db.rows import MembershipRow, WorkspaceRow
 from domain.errors import Forbidden, NotFound, PersonalWorkspace, Refusal
@@ -31,28 +31,39 @@ class Access(NamedTuple):
     role: str
 
 
-async def writable_workspace(rows: Rows, viewer: Viewer, workspace_id: UUID | None) -> Access:
+class Place(NamedTuple):
+    """Where a user wants to put a file; None names the user's own workspace."""
+
+    user_id: UUID
+    workspace_id: UUID | None
+
+
+async def writable_workspace(db: Database, viewer: Viewer, workspace_id: UUID | None) -> Access:
     """The workspace that the viewer may put files into; None names the personal one.
 
-    Raises NotSignedIn, ScopeMissing, NotFound and Forbidden.
+    Everything that asks at the same moment is asked together. Raises NotSignedIn, ScopeMissing, NotFound and Forbidden.
     """
-    user_id = viewer.required(Scope.FILES_WRITE)
-    if workspace_id is None:
-        return _writable(await workspaces.personal_membership(rows, user_id))
-    [found] = await writable_workspaces(rows, [(viewer, workspace_id)])
-    if isinstance(found, Refusal):
-        raise found
+    return _writable(await db.ask(_memberships, Place(viewer.required(Scope.FILES_WRITE), workspace_id)))
+
+
+async def _memberships(rows: Rows, places: Collection[Place]) -> dict[Place, MembershipRow]:
+    own = {place.user_id for place in places if place.workspace_id is None}
+    named = [(place.user_id, place.workspace_id) for place in places if place.workspace_id is not None]
+    found: dict[Place, MembershipRow] = {}
+    if own:
+        personal = await workspaces.personal_memberships(rows, own)
+        found |= {Place(row.user_id, None): row for row in personal}
+    if named:
+        users, wanted = zip(*named, strict=True)
+        joined = await workspaces.memberships(rows, set(users), set(wanted))
+        found |= {Place(row.user_id, row.workspace_id): row for row in joined}
     return found
 
 
-async def writable_workspaces(rows: Rows, wanted: Sequence[tuple[Viewer, UUID]]) -> list[Access | Refusal]:
-    """For each viewer and workspace in turn, whether the one may put files into the other: in one statement."""
-    found = await workspaces.memberships(rows, *_users_and_places(wanted))
-    return _all_judged(wanted, found)
-
-
 async def held_workspaces(tx: Transaction, wanted: Sequence[tuple[Viewer, UUID]]) -> list[Access | Refusal]:
-    """What `writable_workspaces` says, for whoever writes files next: until they commit, nobody deletes the workspaces.
+    """For each viewer and workspace in turn, whether the one may put files into the other, for whoever writes them now.
+
+    In one statement. Until this transaction ends, nobody deletes the workspaces.
 
     Otherwise a workspace could be found empty and deleted while a file comes into it, and be told to be safe.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
-from db.engine import Rows
+from db.engine import Database
 from domain.access import writable_workspace
 from domain.errors import DigestMismatch, FileTooLarge, InvalidInput, RateLimited, Unavailable
 from domain.media import HEAD_BYTES
@@ -59,12 +59,12 @@ class Received:
     head: bytes
 
 
-async def admit_intent(rows: Rows, viewer: Viewer, intent: UploadIntent) -> UUID:
+async def admit_intent(db: Database, viewer: Viewer, intent: UploadIntent) -> UUID:
     """Judge what the operation alone tells; the workspace that the file will belong to.
 
     Raises NotSignedIn, ScopeMissing, NotFound, Forbidden and InvalidInput.
     """
-    access = await writable_workspace(rows, viewer, intent.workspace_id)
+    access = await writable_workspace(db, viewer, intent.workspace_id)
     if intent.digest is not None and not DIGEST.fullmatch(intent.digest):
         raise InvalidInput(message="A digest is a SHA-256 in 64 hexadecimal digits.", path=("digest",))
     return access.workspace_id

@@ -37,8 +37,7 @@ class PolicyQueries:
         context, policy = info.context, info.context.ports.policy
         wanted = None if workspace_id is None else decode(Prefix.WORKSPACE, workspace_id)
         try:
-            async with context.db.reading() as rows:
-                await access.writable_workspace(rows, context.viewer, wanted)
+            await access.writable_workspace(context.db, context.viewer, wanted)
         except (NotFound, Forbidden):
             return None
         return UploadPolicy(
