@@ -58,6 +58,7 @@ async def test_who_is_disabled_is_out_at_once_and_can_be_let_in_again(client: As
     assert (await client.get(link)).status_code == 404
     enabled = (await ask(client, DISABLE, boss, input={"id": ada.id, "disabled": False}))["setUserDisabled"]
     assert enabled["user"]["account"] == {"disabled": False}
+    assert (await post(client, "{ viewer { id } }", ada)).status_code == 401  # what was signed in before stays out
     assert (await log_in(client))["problems"] == []
     long = (await ask(client, DISABLE, boss, input={**given, "reason": "x" * 501}))["setUserDisabled"]
     assert [problem["code"] for problem in long["problems"]] == ["BAD_USER_INPUT"]
