@@ -16,6 +16,7 @@ from api.heads import MAXIMUM_HEAD_BYTES, limited_heads
 from api.zero_copy import THREADS, ZeroCopy
 
 CLEANUP_SECONDS = 5.0
+GARBAGE_OBJECTS = 20_000
 # An address family that the machine lacks: `localhost` may have an address that nothing can listen on.
 UNUSABLE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
@@ -93,9 +94,11 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What the start left behind lives as long as the process: the collector need not walk it for every query.
+        # What the start left behind lives as long as the process: the collector need not walk it for every query. And
+        # a query makes thousands of objects that all die with it, long before there are enough to look for circles.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
         self._on_listening()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from db.api_keys import IS_PRESENTED, PRESENTED
 from db.engine import Rows, Selection, Transaction
+from db.frequent import FrequentSelect
 from db.models import ApiKey, ApiKeySecret, Blob, Event, File, FileStatus, Member, Session, User, Version
 from db.rows import PresentedKeyRow
 
@@ -96,28 +97,30 @@ def _readable_by_keys() -> Selection:
 # Built once: composing these costs more than the database takes to answer them.
 _IS_NAMED = col(Version.id).in_(bindparam("version_ids", expanding=True))
 _IS_CURRENT = (col(File.id).in_(bindparam("file_ids", expanding=True)), col(Version.id) == col(File.version_id))
-_CURRENT = _readable_by_sessions().where(*_IS_CURRENT)
-_NAMED = _readable_by_sessions().where(_IS_NAMED)
+_CURRENT = FrequentSelect(_readable_by_sessions().where(*_IS_CURRENT))
+_NAMED = FrequentSelect(_readable_by_sessions().where(_IS_NAMED))
 _CURRENT_BY_KEYS = _readable_by_keys().where(*_IS_CURRENT)
 _NAMED_BY_KEYS = _readable_by_keys().where(_IS_NAMED)
-_LENT = _readable().add_columns(null()).where(col(Member.user_id).in_(bindparam("user_ids", expanding=True)), _IS_NAMED)
+_LENT = FrequentSelect(
+    _readable().add_columns(null()).where(col(Member.user_id).in_(bindparam("user_ids", expanding=True)), _IS_NAMED)
+)
 
 
 async def current_contents(rows: Rows, session_ids: Sequence[UUID], file_ids: Sequence[UUID]) -> list[ContentRow]:
     """The current contents of these files, once for each of these sessions that lasts and whose user may read them."""
-    found = await rows.all(_CURRENT, {"session_ids": session_ids, "file_ids": file_ids})
+    found = await rows.frequent(_CURRENT, {"session_ids": session_ids, "file_ids": file_ids})
     return [ContentRow._make(row) for row in found]
 
 
 async def named_contents(rows: Rows, session_ids: Sequence[UUID], version_ids: Sequence[UUID]) -> list[ContentRow]:
     """These versions, once for each of these sessions that lasts and whose user may read them."""
-    found = await rows.all(_NAMED, {"session_ids": session_ids, "version_ids": version_ids})
+    found = await rows.frequent(_NAMED, {"session_ids": session_ids, "version_ids": version_ids})
     return [ContentRow._make(row) for row in found]
 
 
 async def lent_contents(rows: Rows, user_ids: Sequence[UUID], version_ids: Sequence[UUID]) -> list[ContentRow]:
     """These versions, once for each of these users who is not disabled and may read them, signed in or not."""
-    found = await rows.all(_LENT, {"user_ids": user_ids, "version_ids": version_ids})
+    found = await rows.frequent(_LENT, {"user_ids": user_ids, "version_ids": version_ids})
     return [ContentRow._make(row) for row in found]
 
 

@@ -27,6 +27,7 @@ from sqlmodel import SQLModel
 
 from db import migrations
 from db.batches import Batches
+from db.frequent import FrequentSelect
 
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
 SQLITE_BUSY_SECONDS = 60
@@ -86,6 +87,15 @@ class Rows:
         """The first row of a select, or None."""
         return (await self._connection.execute(statement, parameters)).first()
 
+    async def frequent(self, select: FrequentSelect, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Every row of a select that is asked on every request; rows are sequences of its columns."""
+        if self._connection.dialect.name != "postgresql":
+            return await self.all(select.statement, parameters)
+        # The driver's own connection: it is on autocommit here, and knows the text from the last time.
+        driver = cast("Any", self._connection.sync_connection).connection.driver_connection
+        found: Sequence[Any] = await driver.fetch(select.text, *select.arguments(parameters))
+        return found
+
     async def scalar(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
         """The first column of the first row, or None."""
         return (await self._connection.execute(statement, parameters)).scalar()
@@ -104,6 +114,10 @@ class Transaction(Rows):
     def __init__(self, connection: AsyncConnection, topics: set[str]) -> None:
         super().__init__(connection)
         self._topics = topics
+
+    async def frequent(self, select: FrequentSelect, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Every row of the select, as seen by this transaction, which the driver alone knows nothing of."""
+        return await self.all(select.statement, parameters)
 
     def announce(self, topic: str) -> None:
         """Have those who listen to a topic in this process told, once this is committed."""

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, upda
 from sqlmodel import col
 
 from db.engine import Rows, Transaction
+from db.frequent import FrequentSelect
 from db.models import Challenge, RefreshToken, Session, User
 from db.pages import Order, pages_of
 from db.questions import Page, Window
@@ -47,8 +48,7 @@ _COLUMNS = (
     col(Session.expires_at),
 )
 _NEWEST_FIRST = Order(col(Session.created_at), col(Session.id), is_descending=True)
-# Built once: it is asked on every request.
-_LIVE = (
+_LIVE = FrequentSelect(
     select(col(Session.id), col(Session.user_id), col(User.role), col(Session.expires_at))
     .join(User, col(User.id) == col(Session.user_id))
     .where(
@@ -61,8 +61,8 @@ _LIVE = (
 
 async def live(rows: Rows, session_ids: Collection[UUID]) -> dict[UUID, LiveRow]:
     """Whose those of the sessions are that are not revoked and whose users are not disabled. One indexed select."""
-    found = await rows.all(_LIVE, {"session_ids": list(session_ids)})
-    return {row.id: LiveRow(row.user_id, row.role, row.expires_at) for row in found}
+    found = await rows.frequent(_LIVE, {"session_ids": list(session_ids)})
+    return {session_id: LiveRow(*columns) for session_id, *columns in found}
 
 
 async def pages(rows: Rows, user_ids: Sequence[UUID], window: Window, now: datetime) -> dict[UUID, Page[SessionRow]]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
+from db.frequent import FrequentSelect
 from db.models import Invitation, Member, User, Workspace
 from db.pages import Order, pages_of
 from db.questions import Page, Window
@@ -28,7 +29,6 @@ _MEMBERSHIP = (
     .join(User, col(User.id) == col(Member.user_id))
     .where(col(User.disabled_at).is_(None))
 )
-# Built once: they are asked for every upload.
 _BY_WORKSPACE = _MEMBERSHIP.where(
     col(Member.user_id).in_(bindparam("user_ids", expanding=True)),
     col(Member.workspace_id).in_(bindparam("workspace_ids", expanding=True)),
@@ -41,9 +41,13 @@ _HELD = (
     .order_by(col(Workspace.id))
     .with_for_update(read=True, key_share=True, of=Workspace)
 )
-_PERSONAL = _MEMBERSHIP.join(Workspace, col(Workspace.id) == col(Member.workspace_id)).where(
-    col(Workspace.personal_user_id).in_(bindparam("user_ids", expanding=True)),
-    col(Member.user_id) == col(Workspace.personal_user_id),
+# Both are asked for every upload.
+_NAMED = FrequentSelect(_BY_WORKSPACE)
+_PERSONAL = FrequentSelect(
+    _MEMBERSHIP.join(Workspace, col(Workspace.id) == col(Member.workspace_id)).where(
+        col(Workspace.personal_user_id).in_(bindparam("user_ids", expanding=True)),
+        col(Member.user_id) == col(Workspace.personal_user_id),
+    )
 )
 
 
@@ -64,7 +68,7 @@ async def by_ids(rows: Rows, user_id: UUID, workspace_ids: Sequence[UUID]) -> li
 
 async def memberships(rows: Rows, user_ids: Collection[UUID], workspace_ids: Collection[UUID]) -> list[MembershipRow]:
     """Who of the users is a member of which of the workspaces, in no particular order."""
-    found = await rows.all(_BY_WORKSPACE, {"user_ids": list(user_ids), "workspace_ids": list(workspace_ids)})
+    found = await rows.frequent(_NAMED, {"user_ids": list(user_ids), "workspace_ids": list(workspace_ids)})
     return [MembershipRow._make(row) for row in found]
 
 
@@ -78,7 +82,7 @@ async def hold_memberships(
 
 async def personal_memberships(rows: Rows, user_ids: Collection[UUID]) -> list[MembershipRow]:
     """The membership of each of the users in the workspace that is their own, in no particular order."""
-    return [MembershipRow._make(row) for row in await rows.all(_PERSONAL, {"user_ids": list(user_ids)})]
+    return [MembershipRow._make(row) for row in await rows.frequent(_PERSONAL, {"user_ids": list(user_ids)})]
 
 
 async def personal_of(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> list[WorkspaceRow]:

@@ -336,11 +336,12 @@ async def test_the_number_of_statements_does_not_grow_with_the_list(client: Asyn
       id name workspace { name } version { number } downloadUrl
       uploadedBy { username account { personalWorkspace { id } } }
     } } }"""
-    counts = []
+    counts = {}
     for _ in range(2):
         for number in range(6):
             await uploaded(client, ada, f"{number}.txt")
         with counted() as statements:
             files = (await ask(client, query, ada))["files"]
-        counts.append((len(files["nodes"]), len(statements)))
-    assert counts == [(6, 7), (12, 7)]
+        counts[len(files["nodes"])] = len(statements)
+    assert counts[6] == counts[12]
+    assert counts[6] in {6, 7}  # who asks is asked of PostgreSQL's driver, where nobody counts

@@ -1,0 +1,71 @@
+"""Frequent selects find on each database what the select itself finds, and know one text for lists of any length."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import bindparam, select
+from sqlmodel import col
+from uuid_utils.compat import uuid7
+
+from db.engine import Database
+from db.frequent import FrequentSelect
+from db.models import Blob, Workspace
+
+NOW = datetime.now(UTC)
+BLOBS = FrequentSelect(
+    select(col(Blob.key), col(Blob.size), col(Blob.created_at)).where(
+        col(Blob.digest).in_(bindparam("digests", expanding=True)),
+        col(Blob.store) == "disk",
+        col(Blob.key).in_(bindparam("keys", expanding=True)),
+        col(Blob.size) >= bindparam("least"),
+    )
+)
+WORKSPACES = FrequentSelect(
+    select(col(Workspace.id), col(Workspace.name)).where(col(Workspace.id).in_(bindparam("ids", expanding=True)))
+)
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    made = Database(database_url)
+    yield made
+    await made.close()
+
+
+async def test_lists_and_single_values_find_their_places(db: Database) -> None:
+    async with db.transaction() as tx:
+        for key, store, size in (("a", "disk", 5), ("b", "disk", 1), ("c", "other", 5), ("d", "disk", 5)):
+            await tx.add(Blob(key=key, store=store, size=size, digest=f"of {key}", crc32=0, created_at=NOW))
+    wanted = {"digests": ["of a", "of b", "of c"], "keys": ["a", "b", "c", "d"], "least": 2}
+    async with db.reading() as rows:
+        [(key, size, created_at)] = await rows.frequent(BLOBS, wanted)
+        assert (key, size, created_at) == ("a", 5, NOW)
+        assert list(await rows.frequent(BLOBS, wanted | {"least": 9})) == []
+
+
+async def test_a_list_may_have_any_length(db: Database) -> None:
+    made = [Workspace(name=f"number {number}", created_at=NOW) for number in range(200)]
+    ids = [workspace.id for workspace in made]
+    async with db.transaction() as tx:
+        await tx.add(*made)
+    async with db.reading() as rows:
+        for length in (0, 1, 7, 200):
+            found = await rows.frequent(WORKSPACES, {"ids": [*ids[:length], uuid7()]})
+            assert {(row[0], row[1]) for row in found} == {(each.id, each.name) for each in made[:length]}
+        assert list(await rows.frequent(WORKSPACES, {"ids": []})) == []
+
+
+async def test_a_transaction_sees_what_it_has_written(db: Database) -> None:
+    made = Workspace(name="mine", created_at=NOW)
+    async with db.transaction() as tx:
+        await tx.add(made)
+        assert [tuple(row) for row in await tx.frequent(WORKSPACES, {"ids": [made.id]})] == [(made.id, "mine")]
+        async with db.reading() as rows:
+            assert list(await rows.frequent(WORKSPACES, {"ids": [made.id]})) == []
+
+
+def test_there_is_one_text_in_which_lists_are_arrays() -> None:
+    assert "= ANY ($3::VARCHAR[])" in BLOBS.text
+    assert "= ANY ($4::VARCHAR[])" in BLOBS.text
+    assert "= ANY ($1::UUID[])" in WORKSPACES.text
