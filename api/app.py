@@ -41,15 +41,25 @@ from api.settings import Settings
 from api.transfers import Asking, Transfers
 from api.worker import Worker
 from db.engine import Database
+from db.models import MailTokenPurpose
 from db.rates import RateCounter
 from db.redis import RedisLink
-from domain import api_keys, sessions
+from domain import api_keys, mail_tokens, sessions
 from domain.blobs import sweep
 from domain.errors import RateLimited
 from domain.events import RequestFacts
 from domain.jobs import JobKind, JobKinds
 from domain.mails import MAIL_JOB, send_mail
-from domain.policy import KeyPolicy, Limit, Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
+from domain.password_resets import RESET_JOB, send_reset
+from domain.policy import (
+    KeyPolicy,
+    Limit,
+    MailTokenLifetimes,
+    Rates,
+    SessionPolicy,
+    UploadPolicy,
+    WorkspacePolicy,
+)
 from domain.ports import Ports
 from domain.purges import sweep_workspaces
 from domain.signatures import Signer
@@ -145,6 +155,7 @@ def parts_of(settings: Settings) -> Parts:
             idle=timedelta(seconds=settings.refresh_token_seconds), maximum=timedelta(seconds=settings.session_seconds)
         ),
         key_policy=KeyPolicy(settings.maximum_api_keys),
+        mail_token_lifetimes=_mail_token_lifetimes(settings),
         limiter=RateCounter(redis),
         rates=_rates(settings),
         public_url=settings.public_url,
@@ -163,7 +174,12 @@ def worker_of(parts: Parts) -> Worker:
         timeout_seconds=MAIL_SECONDS,
         is_secret=True,
     )
-    return Worker(parts.db, parts.ports.clock, JobKinds((send,)))
+    reset = JobKind(RESET_JOB, partial(send_reset, parts.db, parts.ports), is_secret=True)
+    return Worker(parts.db, parts.ports.clock, JobKinds((send, reset)))
+
+
+def _mail_token_lifetimes(settings: Settings) -> MailTokenLifetimes:
+    return {purpose: timedelta(seconds=getattr(settings, f"{purpose.lower()}_seconds")) for purpose in MailTokenPurpose}
 
 
 def _signer(given: tuple[bytes, ...]) -> Signer:
@@ -287,6 +303,7 @@ async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: flo
         await _attempted(sweep(parts.db, parts.store, parts.ports.clock.now()))
         await _attempted(sessions.sweep(parts.db, parts.ports.clock.now()))
         await _attempted(api_keys.sweep(parts.db, parts.ports.clock.now()))
+        await _attempted(mail_tokens.sweep(parts.db, parts.ports.clock.now()))
         with suppress(TimeoutError):
             async with asyncio.timeout(lease_seconds):
                 await stopping.wait()

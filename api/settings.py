@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     session_seconds: Count = Field(365 * DAY, description="How long a session lasts at most, however often refreshed.")
     invitation_seconds: Count = Field(7 * DAY, description="How long an invitation to a workspace can be accepted.")
     maximum_api_keys: Count = Field(50, description="API keys that a user may have at most.")
+    verify_email_seconds: Count = Field(3 * DAY, description="How long the mail that verifies an email is good for.")
+    reset_password_seconds: Count = Field(1 * HOUR, description="How long a mail that resets a password is good for.")
+    confirm_email_seconds: Count = Field(1 * DAY, description="How long the mail that changes an email is good for.")
     hashing_threads: int = Field(0, ge=0, description="Threads that hash passwords; 0 is one per processor.")
     hashing_queue: Count = Field(
         128, description="Passwords that may wait to be hashed before logins are put off; half of it for one address."

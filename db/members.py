@@ -95,6 +95,26 @@ async def solely_owned(rows: Rows, user_id: UUID) -> list[NamedWorkspace]:
     return [NamedWorkspace._make(row) for row in found]
 
 
+async def alone_in(rows: Rows, user_id: UUID) -> list[NamedWorkspace]:
+    """The workspaces beside the personal one that this user owns without any other member, in the order of ids."""
+    own, other = aliased(Member), aliased(Member)
+    others = select(col(other.user_id)).where(
+        col(other.workspace_id) == col(own.workspace_id), col(other.user_id) != user_id
+    )
+    found = await rows.all(
+        select(col(Workspace.id), col(Workspace.name))
+        .join(own, col(own.workspace_id) == col(Workspace.id))
+        .where(
+            col(own.user_id) == user_id,
+            col(own.role) == WorkspaceRole.OWNER,
+            col(Workspace.personal_user_id).is_(None),
+            ~others.exists(),
+        )
+        .order_by(col(Workspace.id))
+    )
+    return [NamedWorkspace._make(row) for row in found]
+
+
 async def owned(rows: Rows, user_id: UUID) -> list[UUID]:
     """The workspaces that the user owns, alone or with others."""
     statement = select(col(Member.workspace_id))

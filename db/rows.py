@@ -16,6 +16,7 @@ class UserRow(NamedTuple):
     disabled_at: datetime | None
     last_login_at: datetime | None
     created_at: datetime
+    email_verified_at: datetime | None
 
 
 class CredentialsRow(NamedTuple):

@@ -23,6 +23,7 @@ _COLUMNS = (
     col(User.disabled_at),
     col(User.last_login_at),
     col(User.created_at),
+    col(User.email_verified_at),
 )
 _LAST_LOGIN = func.coalesce(col(User.last_login_at), col(User.created_at))
 _ORDER_COLUMNS: dict[UserOrderField, Mapped[Any] | ColumnElement[Any]] = {
@@ -67,6 +68,19 @@ async def count(rows: Rows, where: UserFilter) -> int:
 async def by_username(rows: Rows, username_folded: str) -> UserRow | None:
     """A user by folded username."""
     row = await rows.first(select(*_COLUMNS).where(col(User.username_folded) == username_folded))
+    return row and UserRow._make(row)
+
+
+async def by_email(rows: Rows, email_folded: str) -> UserRow | None:
+    """A user by folded email, disabled or not."""
+    row = await rows.first(select(*_COLUMNS).where(col(User.email_folded) == email_folded))
+    return row and UserRow._make(row)
+
+
+async def hold_by_email(tx: Transaction, email_folded: str) -> UserRow | None:
+    """A user by folded email, locked until the transaction ends, when it is not disabled."""
+    has_email = col(User.email_folded) == email_folded, col(User.disabled_at).is_(None)
+    row = await tx.first(select(*_COLUMNS).where(*has_email).with_for_update(key_share=True))
     return row and UserRow._make(row)
 
 
@@ -145,6 +159,31 @@ async def lock(tx: Transaction, user_id: UUID) -> UserRow | None:
     """A user, disabled or not, whom nobody else changes or points at anew before this transaction ends."""
     row = await tx.first(select(*_COLUMNS).where(col(User.id) == user_id).with_for_update())
     return row and UserRow._make(row)
+
+
+async def set_password(tx: Transaction, user_id: UUID, password_hash: str, now: datetime) -> None:
+    """Give a user another password."""
+    await tx.execute(update(User).where(col(User.id) == user_id).values(password_hash=password_hash, updated_at=now))
+
+
+async def set_username(tx: Transaction, user_id: UUID, names: tuple[str, str], now: datetime) -> None:
+    """Give a user another username, which comes with its folded form. Raises Duplicate."""
+    username, folded = names
+    values = {"username": username, "username_folded": folded, "updated_at": now}
+    await tx.execute(update(User).where(col(User.id) == user_id).values(values))
+
+
+async def set_email(tx: Transaction, user_id: UUID, emails: tuple[str, str], now: datetime) -> None:
+    """Give a user another email, verified now, which comes with its folded form. Raises Duplicate."""
+    email, folded = emails
+    values = {"email": email, "email_folded": folded, "email_verified_at": now, "updated_at": now}
+    await tx.execute(update(User).where(col(User.id) == user_id).values(values))
+
+
+async def set_email_verified(tx: Transaction, user_id: UUID, now: datetime) -> None:
+    """Note that the user's email was proved; the first time stays."""
+    unproved = col(User.id) == user_id, col(User.email_verified_at).is_(None)
+    await tx.execute(update(User).where(*unproved).values(email_verified_at=now, updated_at=now))
 
 
 async def set_role(tx: Transaction, user_id: UUID, role: UserRole, now: datetime) -> None:

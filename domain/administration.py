@@ -116,10 +116,10 @@ async def existing_user(rows: Rows, user_id: UUID) -> UserRow:
     return found[0]
 
 
-def keep_an_administrator(administrators: set[UUID], leaving: UserRow) -> None:
+def keep_an_administrator(administrators: set[UUID], leaving: UserRow, path: tuple[str, ...] = ("id",)) -> None:
     """Raise LastAdministrator when nobody would be left without this user."""
     if administrators == {leaving.id}:
-        raise LastAdministrator(path=("id",))
+        raise LastAdministrator(path=path)
 
 
 async def _give_role(

@@ -97,6 +97,15 @@ class RefreshTokenInvalid(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class MailTokenInvalid(Refusal):
+    """The token was never sent by mail for this, was used before, has expired, or a newer one was sent."""
+
+    code = "MAIL_TOKEN_INVALID"
+    kind = Kind.UNAUTHENTICATED
+    message: str = "This token is not valid, or no longer valid. Ask for a new mail."
+
+
+@dataclass(eq=False, kw_only=True)
 class ChallengeInvalid(Refusal):
     """The challenge was never given out, was met, or is over: after five minutes, or five wrong codes."""
 

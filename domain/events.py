@@ -25,6 +25,12 @@ class EventKind(StrEnum):
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
     LOGIN_CHALLENGED = "login.challenged"
+    EMAIL_VERIFIED = "email.verified"
+    EMAIL_CHANGE_REQUESTED = "email.change_requested"
+    EMAIL_CHANGED = "email.changed"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105 - the name of a kind
+    PASSWORD_RESET_REQUESTED = "password.reset_requested"  # noqa: S105
+    PASSWORD_RESET = "password.reset"  # noqa: S105
     REAUTHENTICATION_FAILED = "reauthentication.failed"
     TWO_FACTOR_STARTED = "two_factor.started"
     TWO_FACTOR_ENABLED = "two_factor.enabled"
@@ -53,6 +59,7 @@ class EventKind(StrEnum):
     MEMBER_LEFT = "member.left"
     INVITATION_SENT = "invitation.sent"
     INVITATION_REVOKED = "invitation.revoked"
+    USER_RENAMED = "user.renamed"
     USER_ROLE_CHANGED = "user.role_changed"
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"

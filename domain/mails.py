@@ -94,6 +94,19 @@ def email_change_mail(public_url: str, to: Addressee) -> MailMessage:
     return _message(to.email, letter)
 
 
+def email_taken_mail(public_url: str, to: Addressee) -> MailMessage:
+    """Tells whoever has an address that it was to become that of another account."""
+    letter = Letter(
+        title="Your email is in use already",
+        greeting=_greeting(to),
+        before=("somebody asked to make this the address of another account. It is yours, so nothing changes.",),
+        request=None,
+        after=("Was it you? Then sign in with this address, or ask for a new password for it.",),
+        signature=_signature(public_url),
+    )
+    return _message(to.email, letter)
+
+
 def password_changed_mail(public_url: str, to: Addressee, changed_at: datetime) -> MailMessage:
     """Tells that an account has another password since `changed_at`, which is in UTC."""
     letter = Letter(

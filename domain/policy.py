@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from db.models import MailTokenPurpose
 from db.rates import Rate
 
 
@@ -43,6 +44,10 @@ class KeyPolicy:
     """How many API keys a user may have."""
 
     maximum_keys: int
+
+
+MailTokenLifetimes = Mapping[MailTokenPurpose, timedelta]
+"""How long a token that was sent by mail is good for."""
 
 
 class Limit(StrEnum):

@@ -8,7 +8,14 @@ from typing import Protocol
 from db.rates import Charge, Standing
 from domain.mail_messages import MailMessage
 from domain.passwords import Verification
-from domain.policy import KeyPolicy, Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
+from domain.policy import (
+    KeyPolicy,
+    MailTokenLifetimes,
+    Rates,
+    SessionPolicy,
+    UploadPolicy,
+    WorkspacePolicy,
+)
 from domain.signatures import Signer
 from domain.tokens import TokenIssuer
 
@@ -102,6 +109,7 @@ class Ports:
     workspace_policy: WorkspacePolicy
     session_policy: SessionPolicy
     key_policy: KeyPolicy
+    mail_token_lifetimes: MailTokenLifetimes
     limiter: Limiter
     rates: Rates
     public_url: str

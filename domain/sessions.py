@@ -11,7 +11,7 @@ from db.engine import Database, Rows, Transaction
 from db.models import UserRole
 from db.questions import Page, Window
 from db.rows import CredentialsRow, SessionRow
-from domain import challenges, devices, two_factor
+from domain import challenges, devices, two_factor, verifications
 from domain.emails import fold_email
 from domain.errors import (
     ChallengeInvalid,
@@ -114,8 +114,12 @@ async def complete_login(
 
 
 async def sign_up(tx: Transaction, ports: Ports, new: NewUser, password_hash: str, facts: RequestFacts) -> SignedIn:
-    """Make a judged account and begin its first session. Raises Refusals when a name was taken meanwhile."""
+    """Make a judged account, begin its first session, and have its address verified by a mail.
+
+    Raises Refusals when a name was taken meanwhile.
+    """
     user = await create_user(tx, ports, new, password_hash, facts)
+    await verifications.send(tx, ports, user)
     return await open_session(tx, ports, user, facts, ports.clock.now())
 
 

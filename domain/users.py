@@ -11,7 +11,7 @@ from db.models import Member, User, UserRole, Workspace, WorkspaceRole
 from db.rows import UserRow
 from domain import devices, passwords
 from domain.emails import fold_email
-from domain.errors import InvalidInput, NameTaken, PasswordTooWeak, Refusal, Refusals
+from domain.errors import BadCredential, InvalidInput, NameTaken, PasswordTooWeak, Refusal, Refusals
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.names import fold
 from domain.ports import Ports
@@ -36,13 +36,13 @@ async def judge_new_user(rows: Rows, new: NewUser) -> None:
     """Raise Refusals with everything that is wrong with a new account, all at once."""
     refusals = _judge_form(new)
     wrong = {refusal.path for refusal in refusals}
-    username_taken, email_taken = await users.taken(
+    has_username, has_email = await users.taken(
         rows,
         "" if ("username",) in wrong else fold(new.username),
         "" if ("email",) in wrong else fold_email(new.email),
     )
-    refusals += [_username_taken(new)] if username_taken else []
-    refusals += [_email_taken(new)] if email_taken else []
+    refusals += [username_taken(new.username)] if has_username else []
+    refusals += [_email_taken(new)] if has_email else []
     if refusals:
         raise Refusals(refusals)
 
@@ -65,11 +65,13 @@ async def create_user(tx: Transaction, ports: Ports, new: NewUser, password_hash
     try:
         await tx.add(user)
     except Duplicate as duplicate:
-        raise Refusals([_email_taken(new) if duplicate.concerns("email_folded") else _username_taken(new)]) from None
+        raise Refusals(
+            [_email_taken(new) if duplicate.concerns("email_folded") else username_taken(new.username)]
+        ) from None
     created = event(EventKind.USER_CREATED, Subject(user.id, workspace.id, user.id), facts, now)
     await tx.add(workspace, owner, created)
     await devices.remember(tx, user.id, facts, now)
-    return UserRow(user.id, user.username, user.email, user.role, None, None, now)
+    return UserRow(user.id, user.username, user.email, user.role, None, None, now, None)
 
 
 async def by_ids(rows: Rows, viewer: Viewer, user_ids: Sequence[UUID]) -> list[UserRow]:
@@ -93,23 +95,41 @@ async def uploaders_by_ids(rows: Rows, _viewer: Viewer, user_ids: Sequence[UUID]
     return await users.by_ids(rows, user_ids)
 
 
+async def hold_own(tx: Transaction, viewer: Viewer) -> UserRow:
+    """The viewer, locked until the transaction ends.
+
+    Raises NotSignedIn, ScopeMissing, and BadCredential when the user is gone or disabled.
+    """
+    user_id = viewer.required(Scope.ACCOUNT_WRITE)
+    if not await users.hold_enabled(tx, user_id):
+        raise BadCredential
+    [user] = await users.by_ids(tx, [user_id])
+    return user
+
+
+def judge_username(username: str) -> None:
+    """Raise InvalidInput unless somebody may be called so. In ASCII alone nothing looks like something else."""
+    if not USERNAME.fullmatch(username):
+        message = "A username has 3 to 32 characters: letters of the English alphabet, digits, '_', '.' and '-'."
+        raise InvalidInput(message=message, path=("username",))
+
+
+def username_taken(username: str) -> NameTaken:
+    """The refusal of a username that somebody has, in whatever case."""
+    return NameTaken(message="Somebody has this username already.", name=username, path=("username",))
+
+
 def _judge_form(new: NewUser) -> list[Refusal]:
     refusals: list[Refusal] = []
-    if not USERNAME.fullmatch(new.username):
-        message = "A username has 3 to 32 characters: letters of the English alphabet, digits, '_', '.' and '-'."
-        refusals.append(InvalidInput(message=message, path=("username",)))
-    try:
-        fold_email(new.email)
-    except InvalidInput as refusal:
-        refusals.append(refusal)
+    for judge, given in ((judge_username, new.username), (fold_email, new.email)):
+        try:
+            judge(given)
+        except InvalidInput as refusal:
+            refusals.append(refusal)
     reasons = passwords.weaknesses(new.password, new.username, new.email)
     if reasons:
         refusals.append(PasswordTooWeak(reasons=reasons, path=("password",)))
     return refusals
-
-
-def _username_taken(new: NewUser) -> NameTaken:
-    return NameTaken(message="Somebody has this username already.", name=new.username, path=("username",))
 
 
 def _email_taken(new: NewUser) -> NameTaken:

@@ -31,6 +31,7 @@ class EventKind(Enum):
     USER_CREATED = strawberry.enum_value(
         "USER_CREATED", description="Somebody signed up, or an operator made an administrator."
     )
+    USER_RENAMED = strawberry.enum_value("USER_RENAMED", description="Somebody took another username: `from` and `to`.")
     USER_ROLE_CHANGED = strawberry.enum_value(
         "USER_ROLE_CHANGED", description="An administrator or an operator gave a user another role: `from` and `to`."
     )
@@ -39,7 +40,7 @@ class EventKind(Enum):
     )
     USER_ENABLED = strawberry.enum_value("USER_ENABLED", description="An administrator let a user in again.")
     USER_DELETED = strawberry.enum_value(
-        "USER_DELETED", description="An administrator deleted an account, that of `username`."
+        "USER_DELETED", description="An account was deleted, that of `username`, by an administrator or by its person."
     )
     LOGIN_SUCCEEDED = strawberry.enum_value("LOGIN_SUCCEEDED", description="Somebody logged in.")
     LOGIN_FAILED = strawberry.enum_value(
@@ -47,6 +48,23 @@ class EventKind(Enum):
     )
     LOGIN_CHALLENGED = strawberry.enum_value(
         "LOGIN_CHALLENGED", description="A password was right, and the second factor was asked for."
+    )
+    EMAIL_VERIFIED = strawberry.enum_value(
+        "EMAIL_VERIFIED", description="Somebody proved by a mail that the account's address is theirs."
+    )
+    EMAIL_CHANGE_REQUESTED = strawberry.enum_value(
+        "EMAIL_CHANGE_REQUESTED", description="Somebody asked for another email, which has to be confirmed first."
+    )
+    EMAIL_CHANGED = strawberry.enum_value("EMAIL_CHANGED", description="An account has another email, confirmed.")
+    PASSWORD_CHANGED = strawberry.enum_value(
+        "PASSWORD_CHANGED", description="Somebody changed the password, which ended all other sessions."
+    )
+    PASSWORD_RESET_REQUESTED = strawberry.enum_value(
+        "PASSWORD_RESET_REQUESTED",
+        description="Somebody asked for a new password by mail; the target is the account, where there is one.",
+    )
+    PASSWORD_RESET = strawberry.enum_value(
+        "PASSWORD_RESET", description="Somebody chose a new password by a mail, which ended all sessions."
     )
     REAUTHENTICATION_FAILED = strawberry.enum_value(
         "REAUTHENTICATION_FAILED", description="Somebody signed in could not prove it again, by this `factor`."

@@ -21,6 +21,9 @@ class ProblemCode(Enum):
     REFRESH_TOKEN_INVALID = strawberry.enum_value(
         "REFRESH_TOKEN_INVALID", description="No such refresh token, one that was used, or its session has ended."
     )
+    MAIL_TOKEN_INVALID = strawberry.enum_value(
+        "MAIL_TOKEN_INVALID", description="No such token of a mail, one that was used, expired or replaced."
+    )
     CHALLENGE_INVALID = strawberry.enum_value(
         "CHALLENGE_INVALID", description="The login took too long or too many attempts: log in again."
     )
@@ -79,6 +82,11 @@ class CredentialsWrong(Problem):
 @strawberry.type(description="No such refresh token, one that was used, or its session has ended: sign in again.")
 class RefreshTokenInvalid(Problem):
     """See `domain.errors.RefreshTokenInvalid`."""
+
+
+@strawberry.type(description="No such token of a mail for this, or one that was used, expired or replaced.")
+class MailTokenInvalid(Problem):
+    """See `domain.errors.MailTokenInvalid`."""
 
 
 @strawberry.type(description="The login took too long or too many attempts: log in again.")
@@ -230,6 +238,7 @@ PROBLEMS: dict[type[Refusal], type[Problem]] = {
     errors.InvalidInput: InvalidInput,
     errors.WrongPassword: CredentialsWrong,
     errors.RefreshTokenInvalid: RefreshTokenInvalid,
+    errors.MailTokenInvalid: MailTokenInvalid,
     errors.ChallengeInvalid: ChallengeInvalid,
     errors.CodeWrong: CodeWrong,
     errors.TwoFactorOn: TwoFactorOn,

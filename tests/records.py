@@ -12,7 +12,19 @@ from uuid_utils.compat import uuid7
 from api.ports import SystemRandomness
 from api.seals import AesSealer
 from db.engine import Database
-from db.models import Blob, File, FileStatus, Member, Session, User, UserRole, Version, Workspace, WorkspaceRole
+from db.models import (
+    Blob,
+    File,
+    FileStatus,
+    MailTokenPurpose,
+    Member,
+    Session,
+    User,
+    UserRole,
+    Version,
+    Workspace,
+    WorkspaceRole,
+)
 from db.rates import RateCounter
 from domain.policy import KeyPolicy, Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
 from domain.ports import Ports
@@ -55,6 +67,7 @@ def make_ports(clock: MovableClock, rates: Rates | None = None) -> Ports:
         workspace_policy=WorkspacePolicy(0, timedelta(days=7)),
         session_policy=SessionPolicy(timedelta(days=30), timedelta(days=365)),
         key_policy=KeyPolicy(3),
+        mail_token_lifetimes=dict.fromkeys(MailTokenPurpose, timedelta(hours=1)),
         limiter=RateCounter(None, clock.seconds),
         rates=rates or {},
         public_url="https://files.example",

@@ -8,6 +8,7 @@ from db.models.api_keys import ApiKey, ApiKeySecret
 from db.models.events import Event
 from db.models.files import Blob, File, FileStatus, Version
 from db.models.jobs import Job, JobState
+from db.models.mail_tokens import MailToken, MailTokenPurpose
 from db.models.people import Challenge, KnownDevice, RecoveryCode, RefreshToken, Session, TwoFactor, User, UserRole
 from db.models.record import FOLDED, JSON_COLUMN, Record
 from db.models.workspaces import Invitation, Member, Workspace, WorkspaceRole
@@ -26,6 +27,8 @@ __all__ = [
     "Job",
     "JobState",
     "KnownDevice",
+    "MailToken",
+    "MailTokenPurpose",
     "Member",
     "Record",
     "RecoveryCode",

@@ -34,6 +34,7 @@ class User(Record, table=True):
     username_folded: str = Field(sa_type=FOLDED)
     email: str
     email_folded: str = Field(sa_type=FOLDED)
+    email_verified_at: datetime | None = None
     password_hash: str
     role: UserRole = Field(default=UserRole.USER, sa_type=String)
     disabled_at: datetime | None = None
