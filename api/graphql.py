@@ -35,8 +35,21 @@ from domain.viewer import NOBODY, Viewer
 from schema.answers import Report, fault_body, refused
 from schema.execution import Executor, Prepared, QueryRefused, Variables
 
-OPEN_FIELDS: Final = frozenset({"completeLogin", "login", "logout", "refreshSession", "signup"})
-"""Root fields for who signs in or out: an expired token, which clients keep sending, keeps nobody from them."""
+OPEN_FIELDS: Final = frozenset(
+    {
+        "completeLogin",
+        "confirmEmail",
+        "login",
+        "logout",
+        "refreshSession",
+        "requestPasswordReset",
+        "resetPassword",
+        "signup",
+        "verifyEmail",
+    }
+)
+"""Root fields for who signs in or out, or has a token from a mail or wants one: an expired access token, which clients
+keep sending, keeps nobody from them."""
 
 
 class MethodUnsupported(RequestRefused):

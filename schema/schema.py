@@ -3,14 +3,17 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from schema.account_mutations import AccountMutations
 from schema.administration import AdministrationMutations
 from schema.api_keys import ApiKeyMutations
+from schema.email_mutations import EmailMutations
 from schema.event_queries import EventQueries
 from schema.file_mutations import FileMutations
 from schema.file_queries import FileQueries
 from schema.invitation_mutations import InvitationMutations
 from schema.member_mutations import MemberMutations
 from schema.node_queries import NodeQueries
+from schema.password_mutations import PasswordMutations
 from schema.policy import PolicyQueries
 from schema.problems import PROBLEMS
 from schema.scalars import SCALARS
@@ -33,6 +36,9 @@ class Mutation(
     SessionMutations,
     TwoFactorMutations,
     ApiKeyMutations,
+    EmailMutations,
+    PasswordMutations,
+    AccountMutations,
     UploadMutations,
     FileMutations,
     WorkspaceMutations,

@@ -31,6 +31,7 @@ class AccountFields:
     user_id: strawberry.Private[UUID]
     loaders: strawberry.Private[Loaders]
     email: str = strawberry.field(description="The address for mail and login.")
+    email_verified: bool = strawberry.field(description="Whether the user proved by a mail that the address is theirs.")
     role: UserRole = strawberry.field(description="What the user may do to the service as a whole.")
     disabled: bool = strawberry.field(description="Whether the user is kept out.")
     last_login_at: DateTime | None = strawberry.field(description="The last login with a password; null before it.")
@@ -70,6 +71,7 @@ def _account_of(row: UserRow, loaders: Loaders) -> "Account":
         user_id=row.id,
         loaders=loaders,
         email=row.email,
+        email_verified=row.email_verified_at is not None,
         role=UserRole(row.role),
         disabled=row.disabled_at is not None,
         last_login_at=DateTime(row.last_login_at) if row.last_login_at else None,
