@@ -76,7 +76,9 @@ async def delete_account(
     """Remove the viewer's own account, with its personal workspace and those that have no other member.
 
     What others are members of and nobody else owns is handed to one of them, or named. A wrong password is returned,
-    not raised, because it is recorded. Raises NotSignedIn, NotForKeys, LastAdministrator, OwnsWorkspaces, InvalidInput, NotFound.
+    not raised, because it is recorded.
+
+    Raises NotSignedIn, NotForKeys, LastAdministrator, OwnsWorkspaces, InvalidInput and NotFound.
     """
     user_id = viewer.in_person()
     # The same locks in the same order as above, before the one that the proof takes.

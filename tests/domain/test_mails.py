@@ -31,6 +31,7 @@ ASKING: dict[str, MailOf] = {
 }
 TELLING: dict[str, MailOf] = {
     "change": lambda to, _: mails.email_change_mail(URL, to),
+    "taken": lambda to, _: mails.email_taken_mail(URL, to),
     "changed": lambda to, _: mails.password_changed_mail(URL, to, datetime(2026, 11, 26, 4, 5, 6, tzinfo=UTC)),
 }
 
