@@ -4,15 +4,26 @@ import asyncio
 from dataclasses import replace
 from uuid import UUID
 
+import pytest
 from sqlalchemy import select
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from db.engine import Transaction
 from db.models import Event, File, Member, User, UserRole, Workspace, WorkspaceRole
+from db.rows import CredentialsRow
 from domain import departures
-from domain.departures import Departed, Departure
-from domain.errors import InvalidInput, LastAdministrator, NotFound, OwnsWorkspaces, Refusal
+from domain.departures import Departed, Departure, OwnDeparture
+from domain.errors import (
+    InvalidInput,
+    LastAdministrator,
+    NotForKeys,
+    NotFound,
+    OwnsWorkspaces,
+    Refusal,
+    WrongPassword,
+)
+from domain.proofs import Proof
 from domain.viewer import Viewer
 from tests.domain.test_administration import ONLY_ADMINISTRATORS
 from tests.records import Bytes, Person, add_file, add_member, add_person, add_workspace
@@ -153,3 +164,89 @@ async def test_a_member_of_many_workspaces_leaves_each_of_them(scene: Scene) -> 
     assert isinstance(await scene.ask("administrator", delete(scene, scene.id("viewer"))), Departed)
     async with scene.db.reading() as rows:
         assert await rows.all(select(col(Member.role)).where(col(Member.user_id) == scene.id("viewer"))) == []
+
+
+def leave(scene: Scene, hand_over_to: UUID | None = None, *, is_right: bool = True) -> Verb:
+    async def verb(tx: Transaction, viewer: Viewer) -> object:
+        compared = CredentialsRow(viewer.user_id, "-") if viewer.user_id else None
+        departure = OwnDeparture(Proof(compared, is_right), hand_over_to)
+        return await departures.delete_account(tx, scene.ports, viewer, departure, FACTS)
+
+    return verb
+
+
+async def test_whoever_proves_the_password_deletes_the_own_account(scene: Scene) -> None:
+    outcomes = await scene.outcomes(leave(scene))
+    assert outcomes == {
+        "nobody": "NotSignedIn",
+        "disabled": "WrongPassword",
+        "stranger": "ok",
+        "administrator": "LastAdministrator",
+        "viewer": "ok",
+        "editor": "ok",
+        "owner": "OwnsWorkspaces",
+    }
+    gone = {name for name in scene.people if not await is_there(scene, scene.id(name))}
+    assert gone == {"stranger", "viewer", "editor"}
+    told = [(kind, actor, target) for kind, actor, _, target in await scene.events() if kind == "user.deleted"]
+    assert told == [("user.deleted", scene.id(name), scene.id(name)) for name in ("stranger", "viewer", "editor")]
+
+
+async def test_a_wrong_password_deletes_nothing_and_is_recorded(scene: Scene) -> None:
+    refusal = await scene.ask("editor", leave(scene, is_right=False))
+    assert isinstance(refusal, WrongPassword)
+    assert refusal.path == ("password",)
+    assert await is_there(scene, scene.id("editor"))
+    assert [kind for kind, *_ in await scene.events()] == ["reauthentication.failed"]
+
+
+async def test_no_key_deletes_its_owner(scene: Scene) -> None:
+    async with scene.db.transaction() as tx:
+        with pytest.raises(NotForKeys):
+            await leave(scene)(tx, Viewer(scene.id("editor"), api_key_id=uuid7()))
+
+
+async def test_workspaces_without_another_member_go_with_the_account(scene: Scene) -> None:
+    stranger = scene.people["stranger"]
+    alone = await add_workspace(scene.db, "Alone", owner=(stranger.id, WorkspaceRole.OWNER))
+    await add_file(scene.db, replace(stranger, workspace_id=alone), Bytes(b"x", "a" * 32))
+    departed = await scene.ask("stranger", leave(scene))
+    assert isinstance(departed, Departed)
+    assert departed.workspace_ids == [alone, stranger.workspace_id]
+    async with scene.db.reading() as rows:
+        left = await rows.all(select(col(Workspace.id)).where(col(Workspace.deleted_at).is_not(None)))
+        told = await rows.scalar(select(col(Event.data)).where(col(Event.kind) == "workspace.deleted"))
+    assert {row.id for row in left} == {alone, stranger.workspace_id}
+    assert told == {"name": "Alone", "files": 1}
+
+
+async def test_who_leaves_hands_over_to_a_member_and_to_nobody_else(scene: Scene) -> None:
+    owner = scene.id("owner")
+    for heir, refusal in (
+        (owner, InvalidInput),
+        (scene.id("disabled"), NotFound),
+        (scene.id("stranger"), NotFound),
+        (uuid7(), NotFound),
+    ):
+        outcome = await scene.ask("owner", leave(scene, heir))
+        assert type(outcome) is refusal
+        assert isinstance(outcome, Refusal)
+        assert outcome.path == ("handOverTo",)
+    assert isinstance(await scene.ask("owner", leave(scene, scene.id("viewer"))), Departed)
+    assert await owners(scene, scene.workspace_id) == {scene.id("viewer"), scene.id("disabled")}
+
+
+async def test_an_administrator_remains_after_all_leave_at_once(scene: Scene) -> None:
+    administrators = [scene.people["administrator"]]
+    administrators += [await add_person(scene.db, f"admin{number}", role=UserRole.ADMIN) for number in range(9)]
+
+    async def go(person: Person) -> str:
+        try:
+            async with scene.db.transaction() as tx:
+                return type(await leave(scene)(tx, Viewer(person.id, UserRole.ADMIN))).__name__
+        except Refusal as refusal:
+            return type(refusal).__name__
+
+    outcomes = await asyncio.gather(*(go(person) for person in administrators * 5))
+    assert outcomes.count("Departed") == 9
+    assert set(outcomes) == {"Departed", "LastAdministrator", "WrongPassword"}

@@ -29,8 +29,7 @@ async def used(scene: Scene, token: str, purpose: MailTokenPurpose = VERIFY) -> 
     try:
         async with scene.db.transaction() as tx:
             proven = await mail_tokens.use(tx, scene.ports, purpose, token)
-    except MailTokenInvalid as refusal:
-        assert refusal.path == ("token",)
+    except MailTokenInvalid:
         return ""
     assert proven.email == f"{proven.user.username}@example.net"
     return proven.user.username
@@ -116,7 +115,7 @@ async def test_a_user_who_is_disabled_or_gone_has_no_token(scene: Scene) -> None
     assert await left(scene) == 1
 
 
-@pytest.mark.parametrize("token", HOSTILE, ids=lambda token: f"{ascii(token[:4])}x{len(token)}")
+@pytest.mark.parametrize("token", HOSTILE, ids=lambda token: f"{token[:4]!a}x{len(token)}")
 async def test_whatever_else_is_presented_is_refused_alike(scene: Scene, token: str) -> None:
     assert await used(scene, token) == ""
     with pytest.raises(MailTokenInvalid):

@@ -28,7 +28,9 @@ async def test_whoever_is_signed_in_takes_another_username(scene: Scene) -> None
     ]
 
 
-@pytest.mark.parametrize("username", ["ab", "x" * 33, "x" * 100_000, "ad\0a", "аda", "ﬀoo", "a b c", "\ud800abc"])
+@pytest.mark.parametrize(
+    "username", ["ab", "x" * 33, "x" * 100_000, "ad\0a", "\u0430da", "\ufb00oo", "a b c", "\ud800abc"]
+)
 async def test_a_username_has_the_form_of_signup(scene: Scene, username: str) -> None:
     refusal = await scene.ask("viewer", rename(scene, username))
     assert isinstance(refusal, InvalidInput)
