@@ -36,6 +36,17 @@ from db.models import (
 NOW = datetime.now(UTC)
 
 
+def mail_token(user: User) -> MailToken:
+    return MailToken(
+        token_hash="h" * 64,
+        purpose=MailTokenPurpose.VERIFY_EMAIL,
+        user_id=user.id,
+        email="Ada@x.org",
+        created_at=NOW,
+        expires_at=NOW,
+    )
+
+
 def rows_of_every_table() -> list[SQLModel]:
     """One row per table, in the order that their keys ask for."""
     user = User(
@@ -75,14 +86,7 @@ def rows_of_every_table() -> list[SQLModel]:
         Challenge(token_hash="h" * 64, user_id=user.id, created_at=NOW, expires_at=NOW),
         key,
         ApiKeySecret(secret_hash="s" * 64, api_key_id=key.id, created_at=NOW),
-        MailToken(
-            token_hash="h" * 64,
-            purpose=MailTokenPurpose.VERIFY_EMAIL,
-            user_id=user.id,
-            email="Ada@x.org",
-            created_at=NOW,
-            expires_at=NOW,
-        ),
+        mail_token(user),
         workspace,
         Member(workspace_id=workspace.id, user_id=user.id, role=WorkspaceRole.OWNER, created_at=NOW),
         blob,
