@@ -59,9 +59,12 @@ async def use(tx: Transaction, ports: Ports, purpose: MailTokenPurpose, text: st
     """Use a token up: of many at once, one does. Raises MailTokenInvalid, also for one of a user who is disabled."""
     token_hash, now = hash_of(text), ports.clock.now()
     sent = await mail_tokens.find(tx, token_hash, purpose, now) if token_hash else None
-    if token_hash is None or sent is None or not await users.hold_enabled(tx, sent.user_id):
-        raise MailTokenInvalid(path=_PATH)
-    if not await mail_tokens.use(tx, token_hash, purpose, now):
+    if (
+        token_hash is None
+        or sent is None
+        or not await users.hold_enabled(tx, sent.user_id)
+        or not await mail_tokens.use(tx, token_hash, purpose, now)
+    ):
         raise MailTokenInvalid(path=_PATH)
     [user] = await users.by_ids(tx, [sent.user_id])
     return Proven(user, sent.email)
