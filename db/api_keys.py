@@ -106,6 +106,13 @@ async def revoke(tx: Transaction, api_key_id: UUID, now: datetime) -> None:
     await tx.execute(update(ApiKey).where(col(ApiKey.id) == api_key_id).values(revoked_at=now))
 
 
+async def revoke_all(tx: Transaction, user_id: UUID, now: datetime) -> None:
+    """End all keys of a user for good."""
+    await tx.execute(
+        update(ApiKey).where(col(ApiKey.user_id) == user_id, col(ApiKey.revoked_at).is_(None)).values(revoked_at=now)
+    )
+
+
 async def former_secret_ends_at(rows: Rows, api_key_id: UUID) -> datetime | None:
     """Until when the secret before the newest one is good; None without one."""
     statement = select(func.max(col(ApiKeySecret.expires_at)).label("ends_at"))

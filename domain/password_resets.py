@@ -6,7 +6,7 @@ tell, not even by the time that it takes.
 
 from dataclasses import dataclass
 
-from db import users
+from db import api_keys, two_factor, users
 from db.engine import Database, Transaction
 from db.models import MailTokenPurpose
 from db.rows import JobRow, UserRow
@@ -74,11 +74,16 @@ async def prepare(db: Database, ports: Ports, given: NewPassword, facts: Request
 async def reset_password(tx: Transaction, ports: Ports, reset: PasswordReset, facts: RequestFacts) -> UserRow:
     """Use the token up, give its user the new password, and end all sessions. The second factor stays on.
 
-    Whoever has the token reads the mail of the address: it is verified as well. Raises MailTokenInvalid.
+    Whoever has the token reads the mail of the address: it is verified as well. If it never was before, somebody else
+    may have signed up with it: what would outlast the old password ends too, keys and the second factor. Raises
+    MailTokenInvalid.
     """
     now = ports.clock.now()
     user = (await mail_tokens.use(tx, ports, MailTokenPurpose.RESET_PASSWORD, reset.token)).user
     await renew(tx, ports, user, reset.password_hash)
-    await users.set_email_verified(tx, user.id, now)
+    if user.email_verified_at is None:
+        await users.set_email_verified(tx, user.id, now)
+        await api_keys.revoke_all(tx, user.id, now)
+        await two_factor.remove(tx, user.id)
     await tx.add(event(EventKind.PASSWORD_RESET, Subject(user.id, target_id=user.id), facts, now))
     return user._replace(email_verified_at=user.email_verified_at or now)

@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from api.ports import ThreadedHasher
 from db.engine import Transaction
-from db.models import Event, Job, Session, User
+from db.models import ApiKey, Event, Job, Session, TwoFactor, User
 from db.rates import Rate
 from db.rows import JobRow, UserRow
 from domain import password_resets
@@ -113,6 +113,27 @@ async def test_the_token_gives_another_password_and_ends_every_session(scene: Sc
     assert kept.password_hash == "new"
     assert kept.email_verified_at == scene.clock.now()
     assert isinstance(await scene.ask("nobody", reset(scene, token, "newer")), MailTokenInvalid)
+
+
+@pytest.mark.parametrize("was_verified", [True, False])
+async def test_keys_and_the_second_factor_outlast_it_if_the_address_was_verified(
+    scene: Scene, *, was_verified: bool
+) -> None:
+    own, now = scene.id("viewer"), scene.clock.now()
+    async with scene.db.transaction() as tx:
+        await tx.execute(
+            update(User).where(col(User.id) == own).values(email_verified_at=now if was_verified else None)
+        )
+        await tx.add(
+            ApiKey(user_id=own, name="n", token_prefix="p", scopes=[], addresses=[], created_at=now),
+            TwoFactor(user_id=own, sealed_secret="s", created_at=now, confirmed_at=now),
+        )
+    [mail] = await sent(scene, "viewer@example.com")
+    await scene.ask("nobody", reset(scene, token_in(mail["text"])))
+    async with scene.db.reading() as rows:
+        [(revoked_at,)] = await rows.all(select(col(ApiKey.revoked_at)))
+        factors = await rows.all(select(col(TwoFactor.user_id)))
+    assert (revoked_at is None, len(factors) == 1) == (was_verified, was_verified)
 
 
 async def test_a_job_that_is_done_twice_leaves_the_newer_token(scene: Scene) -> None:
