@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from api.app import Parts, parts_of
+from api.parts import Parts, parts_of
 from api.settings import Settings
 from db.models import UserRole
 from domain.administration import promote

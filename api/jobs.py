@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from api.app import Parts, parts_of, worker_of
 from api.mail import warn_if_off
+from api.parts import Parts, parts_of, worker_of
 from api.settings import Settings
 from db.rows import DeadJobRow
 from domain import jobs

@@ -13,10 +13,10 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from starlette.responses import PlainTextResponse
 from starlette.types import Message
 
-from api.app import parts_of
 from api.gate import Gate
 from api.graphql import GraphQLEndpoint
 from api.limits import Counting
+from api.parts import parts_of
 from api.settings import Settings
 from domain.errors import Unavailable
 from domain.events import RequestFacts

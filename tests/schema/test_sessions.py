@@ -9,7 +9,7 @@ from passlib.hash import bcrypt
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from api.app import parts_of
+from api.parts import parts_of
 from api.settings import Settings
 from db.engine import Database
 from db.models import Event, User

@@ -1,0 +1,74 @@
+"""The application's beginning and end, and what goes on beside requests: sweeps, and the worker if it is wanted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+
+from api.logs import get_logger
+from api.mail import warn_if_off
+from api.parts import Parts, worker_of
+from api.settings import Settings
+from domain import api_keys, mail_tokens, sessions
+from domain.blobs import sweep
+from domain.purges import sweep_workspaces
+
+SWEEP_END_SECONDS = 5
+WORKER_END_SECONDS = 5
+_log = get_logger(__name__)
+
+
+def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """What Starlette runs around serving. Parts are closed in the order in which they need each other."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as closing:
+            closing.callback(parts.hasher.close)
+            closing.push_async_callback(parts.db.close)
+            if parts.redis:
+                closing.push_async_callback(parts.redis.close)
+            await parts.store.open()
+            closing.push_async_callback(parts.store.close)
+            closing.push_async_callback(parts.recorder.close)
+            closing.push_async_callback(parts.authenticator.key_uses.close)
+            stopping = asyncio.Event()
+            sweeping = asyncio.create_task(_sweep_until(stopping, parts, settings.lease_seconds))
+            closing.push_async_callback(_end, sweeping)
+            closing.callback(stopping.set)
+            warn_if_off(settings)
+            if settings.worker:
+                worker = worker_of(parts)
+                working = asyncio.create_task(worker.run(WORKER_END_SECONDS))
+                closing.push_async_callback(asyncio.wait, {working})
+                closing.callback(worker.stop)
+            yield
+
+    return lifespan
+
+
+async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: float) -> None:
+    while not stopping.is_set():
+        await _attempted(sweep_workspaces(parts.db, parts.store, parts.ports.clock.now()))
+        await _attempted(sweep(parts.db, parts.store, parts.ports.clock.now()))
+        await _attempted(sessions.sweep(parts.db, parts.ports.clock.now()))
+        await _attempted(api_keys.sweep(parts.db, parts.ports.clock.now()))
+        await _attempted(mail_tokens.sweep(parts.db, parts.ports.clock.now()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(lease_seconds):
+                await stopping.wait()
+
+
+async def _attempted(sweeping: Awaitable[None]) -> None:
+    try:
+        await sweeping
+    except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
+        _log.exception("sweep failed")
+
+
+async def _end(sweeping: asyncio.Task[None]) -> None:
+    # Cancelled only when it takes too long: a connection that is being opened just then is lost without being closed.
+    await asyncio.wait({sweeping}, timeout=SWEEP_END_SECONDS)
+    sweeping.cancel()
+    await asyncio.wait({sweeping}, timeout=SWEEP_END_SECONDS)

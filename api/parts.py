@@ -1,0 +1,120 @@
+"""What lives as long as the application, made of the settings: the database, the store, and what the rules need."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from api.credentials import Authenticator
+from api.key_uses import KeyUses
+from api.mail import mailer_of
+from api.ports import SystemClock, SystemRandomness, ThreadedHasher
+from api.recorder import DownloadRecorder
+from api.seals import AesSealer
+from api.secrets import SEALS, SIGNED_URLS, derive_key, secrets_of, token_keys
+from api.settings import Settings
+from api.worker import Worker
+from db.engine import Database
+from db.models import MailTokenPurpose
+from db.rates import RateCounter
+from db.redis import RedisLink
+from domain.jobs import JobKind, JobKinds
+from domain.mails import MAIL_JOB, send_mail
+from domain.password_resets import RESET_JOB, send_reset
+from domain.policy import (
+    KeyPolicy,
+    Limit,
+    MailTokenLifetimes,
+    Rates,
+    SessionPolicy,
+    UploadPolicy,
+    WorkspacePolicy,
+)
+from domain.ports import Ports
+from domain.signatures import Signer
+from domain.tokens import TokenIssuer
+from storage.disk import DiskStore
+
+MAIL_ATTEMPTS = 15
+MAIL_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the application."""
+
+    db: Database
+    store: DiskStore
+    redis: RedisLink | None
+    hasher: ThreadedHasher
+    ports: Ports
+    recorder: DownloadRecorder
+    authenticator: Authenticator
+
+
+def parts_of(settings: Settings) -> Parts:
+    """Everything but the HTTP around it; nothing is connected yet. Raises SettingsError when no secret can be had."""
+    given = secrets_of(settings)
+    redis = RedisLink(settings.redis_url) if settings.redis_url else None
+    db = Database(settings.database_url, pool_size=settings.database_pool_size)
+    clock = SystemClock()
+    hasher = ThreadedHasher(settings.hashing_threads, settings.hashing_queue)
+    store = DiskStore(settings.data_folder, floor_bytes=settings.disk_floor_bytes, lease_seconds=settings.lease_seconds)
+    ports = Ports(
+        clock=clock,
+        randomness=SystemRandomness(),
+        hasher=hasher,
+        mailer=mailer_of(settings, clock),
+        sealer=AesSealer(tuple(derive_key(secret, SEALS) for secret in given)),
+        tokens=TokenIssuer(
+            token_keys(settings, given), settings.public_url, timedelta(seconds=settings.access_token_seconds)
+        ),
+        signer=_signer(given),
+        policy=UploadPolicy(
+            maximum_file_bytes=settings.maximum_file_bytes,
+            maximum_files=settings.maximum_files,
+            allowed_extensions=settings.allowed_extensions,
+            blocked_extensions=settings.blocked_extensions,
+        ),
+        workspace_policy=WorkspacePolicy(
+            quota_bytes=settings.workspace_quota_bytes,
+            invitation_lifetime=timedelta(seconds=settings.invitation_seconds),
+        ),
+        session_policy=SessionPolicy(
+            idle=timedelta(seconds=settings.refresh_token_seconds), maximum=timedelta(seconds=settings.session_seconds)
+        ),
+        key_policy=KeyPolicy(settings.maximum_api_keys),
+        mail_token_lifetimes=_mail_token_lifetimes(settings),
+        limiter=RateCounter(redis),
+        rates=_rates(settings),
+        public_url=settings.public_url,
+        store_name=store.name,
+    )
+    authenticator = Authenticator(db, ports, KeyUses.into(db, clock))
+    return Parts(db, store, redis, hasher, ports, DownloadRecorder.into(db, clock), authenticator)
+
+
+def worker_of(parts: Parts) -> Worker:
+    """Whoever does the jobs of this service; `run` has to be called."""
+    send = JobKind(
+        MAIL_JOB,
+        partial(send_mail, parts.ports),
+        maximum_attempts=MAIL_ATTEMPTS,  # over some six hours: what the mail says is not good for much longer
+        timeout_seconds=MAIL_SECONDS,
+        is_secret=True,
+    )
+    reset = JobKind(RESET_JOB, partial(send_reset, parts.db, parts.ports), is_secret=True)
+    return Worker(parts.db, parts.ports.clock, JobKinds((send, reset)))
+
+
+def _mail_token_lifetimes(settings: Settings) -> MailTokenLifetimes:
+    return {purpose: timedelta(seconds=getattr(settings, f"{purpose.lower()}_seconds")) for purpose in MailTokenPurpose}
+
+
+def _signer(given: tuple[bytes, ...]) -> Signer:
+    newest, *older = (derive_key(secret, SIGNED_URLS) for secret in given)
+    return Signer(newest, tuple(older))
+
+
+def _rates(settings: Settings) -> Rates:
+    limits = Limit if settings.rate_limits else ()
+    return {limit: getattr(settings, limit.replace("-", "_")) for limit in limits}
