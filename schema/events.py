@@ -72,7 +72,7 @@ def event_of(row: EventRow, loaders: Loaders) -> Event:
         id=encode(Prefix.EVENT, row.id),
         kind=EventKind[kind.name],
         created_at=DateTime(row.created_at),
-        target_id=encode(TARGETS.get(kind.partition(".")[0], Prefix.USER), row.target_id) if row.target_id else None,
+        target_id=encode(_target_of(kind), row.target_id) if row.target_id else None,
         size=None if row.size is None else ByteCount(row.size),
         address=row.address,
         request_id=row.request_id,
@@ -85,9 +85,7 @@ def filter_of(where: EventWhere) -> EventFilter:
     target = None if where.target_id is None else decode_any(where.target_id) or (None, NOTHING)
     return EventFilter(
         actor_id=None if where.actor_id is None else decode(Prefix.USER, where.actor_id),
-        kinds=None
-        if where.kinds is None
-        else tuple(dict.fromkeys(events.EventKind[kind.name] for kind in where.kinds)),
+        kinds=_kinds_of(where.kinds, target and target[0]),
         target_id=target and target[1],
         workspace_id=None if where.workspace_id is None else decode(Prefix.WORKSPACE, where.workspace_id),
         created_from=where.created_from,
@@ -110,3 +108,15 @@ async def activity_of(
 
 def _detail(name: str, value: Any) -> object:  # noqa: ANN401 - whatever JSON has
     return encode(DETAILS[name], UUID(value)) if name in DETAILS else value
+
+
+def _kinds_of(kinds: list[EventKind] | None, target: Prefix | None) -> tuple[str, ...] | None:
+    """The kinds that are asked for, as far as something of the target's kind is what they were done to."""
+    if kinds is None and target is None:
+        return None
+    asked = [events.EventKind[kind.name] for kind in (EventKind if kinds is None else kinds)]
+    return tuple(kind for kind in dict.fromkeys(asked) if target in {None, _target_of(kind)})
+
+
+def _target_of(kind: events.EventKind) -> Prefix:
+    return TARGETS.get(kind.partition(".")[0], Prefix.USER)

@@ -43,6 +43,16 @@ async def test_the_log_tells_who_did_what_to_whom_from_where(client: AsyncClient
     assert created["requestId"]
 
 
+async def test_an_id_of_another_kind_finds_nothing_that_was_done(client: AsyncClient, settings: Settings) -> None:
+    boss, ada = await administrator(client, settings), await sign_up(client)
+    file = await uploaded(client, ada)
+    assert await kinds(client, boss, targetId=file["id"]) == ["FILE_UPLOADED"]
+    digits = file["id"].removeprefix("file")
+    for other in (f"user{digits}", f"wsp{digits}", f"sess{digits}", digits, "file"):
+        assert await kinds(client, boss, targetId=other) == [], other
+        assert await kinds(client, boss, targetId=other, kinds=["FILE_UPLOADED"]) == [], other
+
+
 async def test_the_log_is_filtered_and_paged(client: AsyncClient, settings: Settings) -> None:
     boss, ada = await administrator(client, settings), await sign_up(client)
     place = (await create(client, ada))["id"]
