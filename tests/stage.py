@@ -1,0 +1,197 @@
+"""A running service with everyone who may ask it something, and one of each thing that they may ask about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import count
+from typing import Any
+
+from httpx2 import AsyncClient
+from sqlalchemy import select
+from uuid_utils.compat import uuid7
+
+from api.parts import Parts
+from db.models import (
+    ApiKey,
+    ApiKeySecret,
+    Invitation,
+    Member,
+    Record,
+    Session,
+    User,
+    UserRole,
+    Workspace,
+    WorkspaceRole,
+)
+from domain.downloads import Disposition, LinkTerms, sign_download
+from domain.key_secrets import draw_prefix, draw_secret
+from domain.opaque_tokens import OpaqueToken, draw_token
+from domain.passwords import hash_password
+from domain.rights import Outcomes, Right
+from domain.scopes import Scope
+from domain.tokens import Holder
+from domain.viewer import Viewer
+from schema.ids import Prefix, decode, encode
+from tests.asking import PASSWORD, Account, ask, uploaded
+from tests.backstage import uuid_of
+
+ASKERS = Outcomes._fields
+PEOPLE = ("owner", "editor", "viewer", "stranger", "administrator", "disabled", "companion", "deputy")
+"""Who has an account. The companion owns the workspace with the owner, and one alone. The deputy administers, too, and
+is a member of a workspace that each of the others owns."""
+ROLES = {
+    "owner": WorkspaceRole.OWNER,
+    "editor": WorkspaceRole.EDITOR,
+    "viewer": WorkspaceRole.VIEWER,
+    "disabled": WorkspaceRole.OWNER,
+    "companion": WorkspaceRole.OWNER,
+}
+# What changes beside the requests: it is written a little later than they are answered.
+WRITTEN_LATER = {"last_used_at"}
+_numbers = count(1)
+_hash = cache(hash_password)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The service, and what is in it: ids by what they name, and what each asker sends to say who it is."""
+
+    parts: Parts
+    client: AsyncClient
+    ids: Mapping[str, str]
+    headers: Mapping[str, Mapping[str, str]]
+    names: Mapping[str, str]
+    token: str
+
+    async def rows(self) -> dict[str, set[str]]:
+        """All that the service remembers, by table."""
+        async with self.parts.db.reading() as rows:
+            return {
+                table.name: {
+                    str({name: value for name, value in row._mapping.items() if name not in WRITTEN_LATER})
+                    for row in await rows.all(select(table))
+                    if row._mapping.get("kind") != "file.downloaded"
+                }
+                for table in Record.metadata.tables.values()
+            }
+
+    def link(self, asker: str, file_id: str, version_id: str) -> str:
+        """A link to a content in the name of an asker, whatever it may see; nobody signs none."""
+        viewer = Viewer(uuid_of(self.ids["owner" if asker == "nobody" else asker]))
+        named = decode(Prefix.FILE, file_id), decode(Prefix.VERSION, version_id)
+        url = sign_download(self.parts.ports, viewer, LinkTerms(*named, Disposition.ATTACHMENT, 60))
+        # An id of another kind is read as one that names nothing; the path says what was given all the same.
+        url = f"/files/{file_id}/versions/{version_id}/download?{url.partition('?')[2]}"
+        return url.replace("&signature=", "&signature=x") if asker == "nobody" else url
+
+
+async def set_stage(parts: Parts, client: AsyncClient, right: Right) -> Stage:
+    """Everyone and everything, new; the key of lesser scope has all scopes but the one that the right asks for."""
+    number, now = next(_numbers), datetime.now(UTC)
+    names = {name: f"{name}-{number}" for name in PEOPLE}
+    users = {name: _user(names[name], name, now) for name in PEOPLE}
+    sessions = {name: _session(user, now) for name, user in users.items()}
+    team, alone = Workspace(name="Team", created_at=now), Workspace(name="Alone", created_at=now)
+    key, lesser = (_key(users["owner"], scopes, now) for scopes in ([Scope.FILES_READ], _all_but(right)))
+    token, secret = draw_token(parts.ports.randomness), draw_secret(parts.ports.randomness, lesser.token_prefix)
+    # The key that is named has secrets of its own: it can be rotated, and the asker goes on.
+    own_secret = draw_secret(parts.ports.randomness, key.token_prefix)
+    members = {name: _member(team, users[name], role, now) for name, role in ROLES.items()}
+    offer = _invitation(members["owner"], users["stranger"], token, now)
+    phones = {name: _session(user, now) for name, user in users.items()}
+    things: list[Any] = [*users.values(), *sessions.values(), *phones.values(), team, alone, *members.values(), offer]
+    things += [key, lesser, _member(alone, users["companion"], WorkspaceRole.OWNER, now)]
+    for user in users.values():
+        personal = Workspace(name="Personal", personal_user_id=user.id, created_at=now)
+        things += [personal, _member(personal, user, WorkspaceRole.OWNER, now)]
+    for name in {*users} - {"companion", "deputy"}:
+        lent = Workspace(name="Lent", created_at=now)
+        things += [lent, _member(lent, users[name], WorkspaceRole.OWNER, now)]
+        things.append(_member(lent, users["deputy"], WorkspaceRole.EDITOR, now))
+    things += [
+        ApiKeySecret(secret_hash=drawn.hash, api_key_id=of.id, created_at=now)
+        for drawn, of in ((secret, lesser), (own_secret, key))
+    ]
+    # What the stage is made of is read before it is written: the session that writes it is closed then.
+    ids: dict[str, str] = {name: str(encode(Prefix.USER, user.id)) for name, user in users.items()} | {
+        "workspace": encode(Prefix.WORKSPACE, team.id),
+        "session": encode(Prefix.SESSION, phones["owner"].id),
+        "api_key": encode(Prefix.API_KEY, key.id),
+        "invitation": encode(Prefix.INVITATION, offer.id),
+    }
+    tokens = {name: _token(parts, session) for name, session in sessions.items()}
+    async with parts.db.transaction() as tx:
+        await tx.add(*things)
+    headers = {
+        name: {"Authorization": f"Bearer {text}"} for name, text in {**tokens, "lesser_key": secret.text}.items()
+    }
+    owner = Account(ids["owner"], names["owner"], tokens["owner"])
+    file = await uploaded(client, owner, workspaceId=ids["workspace"])
+    found = await ask(client, "query ($id: ID!) { file(id: $id) { version { id } } }", owner, id=file["id"])
+    ids |= {"file": file["id"], "version": found["file"]["version"]["id"]}
+    return Stage(parts, client, ids, {**headers, "nobody": {}}, names, token.text)
+
+
+def _user(username: str, name: str, now: datetime) -> User:
+    return User(
+        id=uuid7(),
+        username=username,
+        username_folded=username,
+        email=f"{username}@example.org",
+        email_folded=f"{username}@example.org",
+        password_hash=_hash(PASSWORD),
+        role=UserRole.ADMIN if name in {"administrator", "deputy"} else UserRole.USER,
+        disabled_at=now if name == "disabled" else None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _session(user: User, now: datetime) -> Session:
+    return Session(id=uuid7(), user_id=user.id, created_at=now, last_used_at=now, expires_at=now + timedelta(days=1))
+
+
+def _token(parts: Parts, session: Session) -> str:
+    holder = Holder(session.user_id, session.id)
+    return parts.ports.tokens.issue(holder, session.created_at, session.expires_at).text
+
+
+def _member(workspace: Workspace, user: User, role: WorkspaceRole, now: datetime) -> Member:
+    return Member(workspace_id=workspace.id, user_id=user.id, role=role, created_at=now)
+
+
+def _invitation(member: Member, user: User, token: OpaqueToken, now: datetime) -> Invitation:
+    return Invitation(
+        id=uuid7(),
+        workspace_id=member.workspace_id,
+        invited_by_id=member.user_id,
+        email_folded=user.email_folded,
+        role=WorkspaceRole.EDITOR,
+        token_hash=token.hash,
+        created_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+
+
+def _key(user: User, scopes: list[Scope], now: datetime) -> ApiKey:
+    return ApiKey(
+        id=uuid7(),
+        user_id=user.id,
+        name="a program",
+        token_prefix=draw_prefix(_Numbered()),
+        scopes=[str(scope) for scope in scopes],
+        addresses=[],
+        created_at=now,
+    )
+
+
+class _Numbered:
+    """Prefixes are for people: they need not be random."""
+
+    def draw(self, length: int) -> bytes:
+        return next(_numbers).to_bytes(length, "big")
+
+
+def _all_but(right: Right) -> list[Scope]:
+    return [scope for scope in Scope if scope not in {right.needs, right.or_else}]
