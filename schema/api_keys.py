@@ -17,8 +17,8 @@ GRACE_SECONDS = 24 * 60 * 60
 SCOPES = (
     "What the key is allowed, of what you may do: `files:read` (find, list and download files, and see workspaces and "
     "who is in them), `files:write` (upload, rename and purge files), `account:read` (see your account), "
-    "`account:write` (change workspaces and who is in them), `analytics:read` (see figures), `admin` (manage "
-    "people, as administrators do)."
+    "`account:write` (change your profile, workspaces and who is in them), `analytics:read` (see figures), `admin` "
+    "(manage people, as administrators do)."
 )
 ADDRESSES = "The ranges of network addresses that the key is good from, such as `192.0.2.0/24` or `2001:db8::/32`."
 
