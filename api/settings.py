@@ -143,6 +143,10 @@ class Settings(BaseSettings):
     rate_limits: bool = Field(default=True, description="Whether the rates that follow are limits.")
     requests_per_address: PerTime = Field(Rate(12_000, MINUTE), description="Requests from one address.")
     requests_per_user: PerTime = Field(Rate(6_000, MINUTE), description="Requests of one user.")
+    requests_per_key: PerTime = Field(
+        Rate(3_000, MINUTE),
+        description="Requests by one API key, so that one program leaves room for its owner's others.",
+    )
     cost_per_address: PerTime = Field(
         Rate(500_000, MINUTE), description="What the operations of people who are not signed in cost, per address."
     )

@@ -55,6 +55,7 @@ class Limit(StrEnum):
 
     REQUESTS_PER_ADDRESS = "requests-per-address"
     REQUESTS_PER_USER = "requests-per-user"
+    REQUESTS_PER_KEY = "requests-per-key"
     COST_PER_ADDRESS = "cost-per-address"
     COST_PER_USER = "cost-per-user"
     UPLOADED_BYTES_PER_USER = "uploaded-bytes-per-user"

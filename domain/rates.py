@@ -29,6 +29,7 @@ PIECE_BYTES = 1 << 20
 _SENTENCES = {
     Limit.REQUESTS_PER_ADDRESS: "Too many requests come from this address",
     Limit.REQUESTS_PER_USER: "This user sends too many requests",
+    Limit.REQUESTS_PER_KEY: "This API key sends too many requests",
     Limit.COST_PER_ADDRESS: "The queries that come from this address cost too much",
     Limit.COST_PER_USER: "The queries of this user cost too much",
     Limit.UPLOADED_BYTES_PER_USER: "This user uploads too many bytes",
@@ -64,8 +65,9 @@ async def count_request(ports: Ports, facts: RequestFacts) -> Sequence[Standing]
 
 
 async def count_user_request(ports: Ports, viewer: Viewer) -> Sequence[Standing]:
-    """A request of a user. Raises RateLimited."""
-    return await _take(ports, _for_user(ports, Limit.REQUESTS_PER_USER, viewer.user_id))
+    """A request of a user, and of the API key that it comes by. Raises RateLimited."""
+    counted = _for_user(ports, Limit.REQUESTS_PER_USER, viewer.user_id)
+    return await _take(ports, counted + _for_key(ports, viewer))
 
 
 async def count_cost(ports: Ports, viewer: Viewer, facts: RequestFacts, cost: int) -> Sequence[Standing]:
@@ -204,6 +206,10 @@ def _for_address(ports: Ports, limit: Limit, facts: RequestFacts, weight: int = 
 
 def _for_user(ports: Ports, limit: Limit, user_id: UUID | None, weight: int = 1) -> list[Counted]:
     return _counted(ports, limit, user_id.hex if user_id else None, weight)
+
+
+def _for_key(ports: Ports, viewer: Viewer) -> list[Counted]:
+    return _counted(ports, Limit.REQUESTS_PER_KEY, viewer.api_key_id.hex if viewer.api_key_id else None)
 
 
 def _counted(ports: Ports, limit: Limit, who: str | None, weight: int = 1) -> list[Counted]:

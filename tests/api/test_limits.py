@@ -17,7 +17,7 @@ from api.app import create_app
 from api.settings import DAY, HOUR, MINUTE, Settings
 from db.rates import Rate
 from tests.api.bodies import CONTENT_TYPE, upload
-from tests.asking import ask, post, sign_up, uploaded
+from tests.asking import ask, create_key, post, sign_up, uploaded
 from tests.lifespan import running
 from tests.servers import OwnRedis
 
@@ -161,6 +161,18 @@ async def test_a_user_is_counted_over_all_addresses_and_routes(app_from: From) -
     assert (answer.status_code, error_of(answer)["policy"]) == (429, "requests-per-user")
     assert (await post(app_from("192.0.2.1"), WHO, bob)).status_code == 200
     assert (await post(app_from("192.0.2.1"), WHO)).status_code == 200
+
+
+@limits(requests_per_key=Rate(3, HOUR))
+async def test_requests_by_a_key_are_counted_for_that_key(app_from: From) -> None:
+    client = app_from("192.0.2.1")
+    ada = await sign_up(client, "ada")
+    first, second = await create_key(client, ada, "files:read"), await create_key(client, ada, "files:read")
+    statuses = [(await post(client, WHO, first)).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    assert error_of(await post(client, WHO, first))["policy"] == "requests-per-key"
+    assert (await post(client, WHO, second)).status_code == 200
+    assert (await post(client, WHO, ada)).status_code == 200
 
 
 @limits(cost_per_user=Rate(1200, HOUR), cost_per_address=Rate(1200, HOUR))
