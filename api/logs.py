@@ -21,6 +21,8 @@ HIDDEN = frozenset(
     {"password", "password_hash", "secret", "secret_key", "token", "access_token", "authorization", "api_key"}
 )
 QUIET = ("uvicorn", "asyncio")
+# Its debug lines hold the parameters of every statement: the tokens of mails that wait, and people's addresses.
+TELLTALE = "aiosqlite"
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -50,6 +52,7 @@ def configure_logs(level: str, style: Literal["console", "json"], output: TextIO
     root.setLevel(number)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING) if number > logging.DEBUG else number)
+    logging.getLogger(TELLTALE).setLevel(max(number, logging.INFO))
     migrations = logging.getLogger("alembic.runtime.migration")
     migrations.filters = [lambda record: record.levelno > logging.INFO or record.getMessage().startswith("Running")]
 

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import select
+from sqlmodel import col
 
 from api import logs
+from db.engine import Database
+from db.models import Workspace
+from tests.records import NOW
 
 
 class Output(io.TextIOWrapper):
@@ -31,7 +36,7 @@ class Output(io.TextIOWrapper):
 
 @pytest.fixture
 def output() -> Iterator[Output]:
-    loggers = [logging.getLogger(name) for name in (None, *logs.QUIET, "alembic.runtime.migration")]
+    loggers = [logging.getLogger(name) for name in (None, *logs.QUIET, logs.TELLTALE, "alembic.runtime.migration")]
     defaults = structlog.get_config()
     before = [(logger, logger.handlers, logger.level, logger.filters) for logger in loggers]
     yield Output()
@@ -91,6 +96,17 @@ def test_chatter_of_the_server_and_the_migrations_is_left_out(output: Output) ->
     logging.getLogger("alembic.runtime.migration").info("Context impl SQLiteImpl.")
     logging.getLogger("alembic.runtime.migration").info("Running upgrade  -> 0001")
     assert [line["event"] for line in output.lines()] == ["Running upgrade  -> 0001"]
+
+
+async def test_what_is_written_into_a_database_is_not_logged_at_any_level(output: Output, database_url: str) -> None:
+    logs.configure_logs("debug", "json", output)
+    database = Database(database_url)
+    async with database.transaction() as tx:
+        await tx.add(Workspace(name="a secret that is written", created_at=NOW))
+    async with database.reading() as rows:
+        assert await rows.scalar(select(col(Workspace.name))) == "a secret that is written"
+    await database.close()
+    assert "a secret that is written" not in output.text()
 
 
 def test_warnings_are_lines_too(output: Output) -> None:
