@@ -18,6 +18,11 @@ class Tally:
         self._crc32 = 0
         self._size = 0
 
+    @property
+    def size(self) -> int:
+        """The bytes so far."""
+        return self._size
+
     def add(self, piece: bytes | bytearray) -> None:
         """Count the next bytes."""
         self._sha256.update(piece)

@@ -14,6 +14,10 @@ from storage.store import Stored, StoreError
 
 Pieces = Sequence[bytes | bytearray]
 
+_HURRY_BYTES = 8 << 20
+# On Linux this starts writing dirty pages without waiting for them; they stay in memory until they are written.
+_FLUSHED: int | None = getattr(os, "POSIX_FADV_DONTNEED", None)
+
 
 class Draft:
     """Bytes under one key that are not a blob yet. The disk is first touched when the first pieces come.
@@ -29,6 +33,7 @@ class Draft:
         self._lock = Lock()
         self._file: io.FileIO | None = None
         self._tally = Tally()
+        self._hurried = 0
         self._is_discarded = False
 
     def append(self, pieces: Pieces) -> None:
@@ -64,7 +69,15 @@ class Draft:
         _write(self._file.fileno(), pieces)
         for piece in pieces:
             self._tally.add(piece)
+        self._hurry(self._file.fileno())
         return self._file
+
+    def _hurry(self, descriptor: int) -> None:
+        """Have the disk begin with what has come so far, so that less is left for the sync at the end."""
+        size = self._tally.size
+        if _FLUSHED is not None and size - self._hurried >= _HURRY_BYTES:
+            os.posix_fadvise(descriptor, self._hurried, size - self._hurried, _FLUSHED)
+            self._hurried = size
 
     def _begin(self) -> io.FileIO:
         self._leases.begin(self._key)
