@@ -76,7 +76,8 @@ class Draft:
         """Have the disk begin with what has come so far, so that less is left for the sync at the end."""
         size = self._tally.size
         if _FLUSHED is not None and size - self._hurried >= _HURRY_BYTES:
-            os.posix_fadvise(descriptor, self._hurried, size - self._hurried, _FLUSHED)
+            with suppress(OSError):  # it is advice: where it is not taken, the sync does all
+                os.posix_fadvise(descriptor, self._hurried, size - self._hurried, _FLUSHED)
             self._hurried = size
 
     def _begin(self) -> io.FileIO:
