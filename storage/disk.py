@@ -7,7 +7,7 @@ Made of `layout` (places, and what makes them last), `leases`, `room`, and one o
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
@@ -17,12 +17,15 @@ import aiofiles.os
 
 from storage.drafts import Draft
 from storage.faults import translated
+from storage.gathering import Gathering
 from storage.keys import require_key
 from storage.layout import Layout, Sync
 from storage.leases import Leases
+from storage.partial_writers import DiskPartialWriter
+from storage.partials import Partials
 from storage.readers import OpenFile, pieces_of, read_at_once
 from storage.room import Room
-from storage.store import StoreError
+from storage.store import Stored, StoreError
 from storage.threads import Threads
 from storage.writers import DiskWriter
 
@@ -47,7 +50,8 @@ class DiskStore:
         self._leases = Leases(self._layout.leases, lease_seconds)
         self._room = Room(folder, floor_bytes)
         self._threads = Threads(_THREADS)
-        self._crowd: WeakSet[DiskWriter] = WeakSet()
+        self._partials = Partials(self._layout, self._room)
+        self._crowd: WeakSet[Gathering] = WeakSet()
         self._renewal: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -80,7 +84,7 @@ class DiskStore:
         else:
             await self._threads.run(self._room.require)
         draft = Draft(key, self._layout, self._leases, self._room)
-        return DiskWriter(key, draft, self._threads, self._leases, self._crowd)
+        return DiskWriter(key, draft, self._threads, self._leases, Gathering(self._crowd))
 
     async def release(self, key: str) -> None:
         """End the lease of a finished blob. Idempotent. Raises StoreError."""
@@ -108,6 +112,43 @@ class DiskStore:
         require_key(key)
         self._leases.forget(key)
         await self._threads.run(self._remove, key)
+
+    async def extend(self, key: str, position: int) -> DiskPartialWriter:
+        """Go on with a partial blob; see Partials."""
+        require_key(key)
+        growth = await self._threads.run(self._partials.extend, key, position)
+        return DiskPartialWriter(growth, position, self._threads, Gathering(self._crowd))
+
+    async def place(self, key: str, position: int, size: int) -> DiskPartialWriter:
+        """Write a part of a partial blob; see Partials."""
+        require_key(key)
+        growth = await self._threads.run(self._partials.place, key, position, size)
+        return DiskPartialWriter(growth, position, self._threads, Gathering(self._crowd))
+
+    async def reach(self, key: str) -> int:
+        """Where the bytes of a partial blob end; see Partials."""
+        require_key(key)
+        return await self._threads.run(self._partials.reach, key)
+
+    async def join(self, key: str, keys: Sequence[str]) -> int:
+        """Make one partial blob of several; see Partials."""
+        for each in (key, *keys):
+            require_key(each)
+        return await self._threads.run(self._partials.join, key, keys)
+
+    async def first_bytes(self, key: str, count: int) -> bytes:
+        """The beginning of a blob, partial or not; see Partials."""
+        require_key(key)
+        return await self._threads.run(self._partials.first_bytes, key, count)
+
+    def is_summed(self, key: str, size: int) -> bool:
+        """Whether finishing a partial blob needs no reading; see Partials."""
+        return self._partials.sums.has(key, size)
+
+    async def finish(self, key: str, size: int) -> Stored:
+        """Make a blob of a partial blob; see Partials."""
+        require_key(key)
+        return await self._threads.run(self._partials.finish, key, size)
 
     async def expired_leases(self) -> list[str]:
         """Keys whose lease was not renewed in time, by whatever process held it. Raises StoreError."""

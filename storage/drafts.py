@@ -1,22 +1,15 @@
 """A blob while it is being received: the half of a writer that blocks."""
 
 import io
-import os
-from collections.abc import Sequence
 from contextlib import suppress
 from threading import Lock
 
+from storage.appending import Appending, Pieces
 from storage.digest import Tally
 from storage.layout import Layout
 from storage.leases import Leases
 from storage.room import Room
 from storage.store import Stored, StoreError
-
-Pieces = Sequence[bytes | bytearray]
-
-_HURRY_BYTES = 8 << 20
-# On Linux this starts writing dirty pages without waiting for them; they stay in memory until they are written.
-_FLUSHED: int | None = getattr(os, "POSIX_FADV_DONTNEED", None)
 
 
 class Draft:
@@ -31,9 +24,8 @@ class Draft:
         self._leases = leases
         self._room = room
         self._lock = Lock()
-        self._file: io.FileIO | None = None
         self._tally = Tally()
-        self._hurried = 0
+        self._appending: Appending | None = None
         self._is_discarded = False
 
     def append(self, pieces: Pieces) -> None:
@@ -54,9 +46,9 @@ class Draft:
         """Remove whatever was stored, then the lease."""
         with self._lock:
             self._is_discarded = True
-            if self._file is not None:
+            if self._appending is not None:
                 with suppress(OSError):
-                    self._file.close()
+                    self._appending.file.close()
                 self._layout.remove(self._key)
                 self._leases.end(self._key)
 
@@ -64,39 +56,16 @@ class Draft:
         if self._is_discarded:
             raise StoreError("the blob was abandoned")
         self._room.require()
-        if self._file is None:
-            self._file = self._begin()
-        _write(self._file.fileno(), pieces)
-        for piece in pieces:
-            self._tally.add(piece)
-        self._hurry(self._file.fileno())
-        return self._file
+        if self._appending is None:
+            self._appending = self._begin()
+        self._appending.append(pieces)
+        return self._appending.file
 
-    def _hurry(self, descriptor: int) -> None:
-        """Have the disk begin with what has come so far, so that less is left for the sync at the end."""
-        size = self._tally.size
-        if _FLUSHED is not None and size - self._hurried >= _HURRY_BYTES:
-            with suppress(OSError):  # it is advice: where it is not taken, the sync does all
-                os.posix_fadvise(descriptor, self._hurried, size - self._hurried, _FLUSHED)
-            self._hurried = size
-
-    def _begin(self) -> io.FileIO:
+    def _begin(self) -> Appending:
         self._leases.begin(self._key)
         try:
             # A file object closes itself when a writer is forgotten rather than ended.
-            return io.FileIO(self._layout.begin(self._key), "w")
+            return Appending(io.FileIO(self._layout.begin(self._key), "w"), tally=self._tally)
         except OSError:
             self._leases.end(self._key)
             raise
-
-
-def _write(descriptor: int, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
-    while pieces:
-        pieces = _after(os.writev(descriptor, pieces), pieces)
-
-
-def _after(written: int, pieces: Sequence[bytes | bytearray | memoryview]) -> Sequence[memoryview]:
-    if written == sum(map(len, pieces)):
-        return ()
-    # The disk is about to be full, a limit is near, or a signal came in between: the next write tells.
-    return (memoryview(b"".join(pieces))[written:],)

@@ -52,6 +52,26 @@ class Layout:
             raise FileExistsError(f"there is a blob under {key}")
         return os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=self._incoming)
 
+    def resume(self, key: str, *, is_new: bool) -> int:
+        """A descriptor to the bytes of a key that are not complete, to go on with; new ones where that is allowed.
+
+        Raises FileNotFoundError.
+        """
+        flags = os.O_RDWR | os.O_CREAT if is_new else os.O_RDWR
+        return os.open(key, flags, 0o600, dir_fd=self._incoming)
+
+    def is_incoming(self, key: str, descriptor: int) -> bool:
+        """Whether a descriptor of `resume` is still what lies there: it may have been removed since."""
+        try:
+            return os.path.samestat(os.stat(key, dir_fd=self._incoming), os.fstat(descriptor))
+        except FileNotFoundError:
+            return False
+
+    def keep(self, descriptor: int) -> None:
+        """Make the bytes behind a descriptor of `resume`, and that there are any, survive power loss."""
+        self.sync(descriptor)
+        self.sync(self._incoming)
+
     def settle(self, key: str) -> None:
         """Move synced bytes from their first place to their last, so that they are there after power loss."""
         branch = branch_of(key)

@@ -6,7 +6,7 @@ A lease lasts while something in its process refers to the writer or, later, to 
 that, or when the process dies, it runs out.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -21,6 +21,18 @@ class StoreFull(StoreError):  # noqa: N818 - a fact, named as such
 
 class BlobMissing(StoreError):  # noqa: N818
     """Nothing lies under this key."""
+
+
+class StoreBusy(StoreError):  # noqa: N818
+    """Somebody else is writing under this key."""
+
+
+class WrongPosition(StoreError):  # noqa: N818
+    """The bytes under this key do not end where they were said to, but at `reach`."""
+
+    def __init__(self, key: str, reach: int) -> None:
+        super().__init__(f"{key} reaches up to {reach}")
+        self.reach = reach
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -124,3 +136,79 @@ class LocalFiles(Protocol):
     async def open_file(self, key: str) -> LocalFile:
         """The blob as a file. Raises BlobMissing, or StoreError."""
         ...
+
+
+class PartialWriter(Protocol):
+    """The next bytes of a partial blob, ended by `close`, whatever happened before."""
+
+    @property
+    def position(self) -> int:
+        """Where the next byte goes."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Take the next bytes, in order; waits while the store is busy. Raises StoreFull or StoreError."""
+        ...
+
+    async def close(self, keep: int | None = None) -> int:
+        """Make what has come durable and let go of the key; up to which position everything has come.
+
+        That is less than `position` where the store could not take all. What lies beyond `keep`, when it is given, is
+        removed first. May be called again, and after a failed or cancelled `write`. Raises StoreError, and then
+        nothing is known of what this writer wrote.
+        """
+        ...
+
+
+@runtime_checkable
+class Partials(Protocol):
+    """What a store can do besides: keep bytes that come in several requests until they are a blob.
+
+    Partial blobs have no lease. The caller has a row that names the key before the first byte, and calls `delete` once
+    it wants them no more, also while somebody writes: nothing that was deleted comes back to life. No writer open, a
+    partial blob costs nothing but its bytes. Methods that take a key raise ValueError for anything else.
+    """
+
+    async def extend(self, key: str, position: int) -> PartialWriter:
+        """Go on where the bytes end, alone: at 0 to begin.
+
+        Raises StoreBusy while anybody else writes, in whatever process, WrongPosition, StoreFull and StoreError.
+        """
+        ...
+
+    async def place(self, key: str, position: int, size: int) -> PartialWriter:
+        """Write a part to its place, beside others who do the same, and no further than its `size`.
+
+        Raises StoreBusy while somebody else writes to the same place or extends the blob, StoreFull and StoreError.
+        """
+        ...
+
+    async def reach(self, key: str) -> int:
+        """Where the bytes end, finished or not; 0 when there are none. They are durable when it is told."""
+        ...
+
+    async def join(self, key: str, keys: Sequence[str]) -> int:
+        """Make a partial blob of others, one after the other, and keep those; where its bytes end. They are durable.
+
+        Raises StoreBusy, BlobMissing, StoreFull and StoreError.
+        """
+        ...
+
+    async def first_bytes(self, key: str, count: int) -> bytes:
+        """Up to `count` bytes from the beginning, finished or not. Raises BlobMissing and StoreError."""
+        ...
+
+    def is_summed(self, key: str, size: int) -> bool:
+        """Whether `finish` would not have to read so many bytes: they came through here, in order."""
+        ...
+
+    async def finish(self, key: str, size: int) -> Stored:
+        """Make a blob of all the bytes: durable and visible under the key. Finishing again gives the same.
+
+        Raises StoreBusy, WrongPosition when they are not `size` bytes, and StoreError; then nothing has changed.
+        """
+        ...
+
+
+class ResumableStore(BlobStore, Partials, Protocol):
+    """A store that uploads of several requests can go to."""

@@ -1,0 +1,54 @@
+"""Pieces into a file, one after the other: written whole, summed up, and given to the disk early."""
+
+import io
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from storage.digest import Tally
+
+Pieces = Sequence[bytes | bytearray]
+
+_HURRY_BYTES = 8 << 20
+# On Linux this starts writing dirty pages without waiting for them; they stay in memory until they are written.
+_FLUSHED: int | None = getattr(os, "POSIX_FADV_DONTNEED", None)
+
+
+class Appending:
+    """The bytes of a file from `position` on. Everything blocks and raises OSError.
+
+    `tally` sums up what was there before and what comes; None where nobody knows what was before.
+    """
+
+    def __init__(self, file: io.FileIO, position: int = 0, tally: Tally | None = None) -> None:
+        self.file = file
+        self.position = position
+        self.tally = tally
+        self._hurried = position
+
+    def append(self, pieces: Pieces) -> None:
+        """Write the next bytes. Whether they were written whole or not, `position` is where the written ones end."""
+        left: Sequence[bytes | bytearray | memoryview] = pieces
+        while left:
+            written = os.pwritev(self.file.fileno(), left, self.position)
+            self.position += written
+            left = _after(written, left)
+        if self.tally is not None:
+            for piece in pieces:
+                self.tally.add(piece)
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """Have the disk begin with what has come so far, so that less is left for the sync at the end."""
+        size = self.position - self._hurried
+        if _FLUSHED is not None and size >= _HURRY_BYTES:
+            with suppress(OSError):  # it is advice: where it is not taken, the sync does all
+                os.posix_fadvise(self.file.fileno(), self._hurried, size, _FLUSHED)
+            self._hurried = self.position
+
+
+def _after(written: int, pieces: Sequence[bytes | bytearray | memoryview]) -> Sequence[memoryview]:
+    if written == sum(map(len, pieces)):
+        return ()
+    # The disk is about to be full, a limit is near, or a signal came in between: the next write tells.
+    return (memoryview(b"".join(pieces))[written:],)
