@@ -4,7 +4,6 @@ from http import HTTPStatus
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Scope
 
-from api.credentials import address_of
+from api.asking import Asking, facts_of
 from api.deadlines import Deadlines
 from api.envelope import EnvelopeLimits
 from api.gate import Gate
@@ -28,7 +27,9 @@ from api.parts import Parts, parts_of
 from api.problems import problem, problem_response
 from api.requests import Requests
 from api.settings import Settings
-from api.transfers import Asking, Transfers
+from api.signed_uploads import SignedUploads
+from api.transfers import Transfers
+from api.tus import TUS_HEADERS, Tus
 from domain.errors import RateLimited
 from domain.events import RequestFacts
 from domain.viewer import Viewer
@@ -49,6 +50,7 @@ CORS_EXPOSED = [
     "ETag",
     "Content-Disposition",
     "Content-Range",
+    *TUS_HEADERS,
 ]
 CORS_SECONDS = 600
 _log = get_logger(__name__)
@@ -57,11 +59,14 @@ _log = get_logger(__name__)
 def create_app(settings: Settings) -> ASGIApp:
     """The whole service as one ASGI application. Raises SettingsError when no secret can be had."""
     parts = parts_of(settings)
+    asking = Asking(parts.authenticator, Counting(parts.ports, facts_of))
     app = Starlette(
         routes=[
             Route(GRAPHQL_PATH, _graphql(settings, parts)),
             Mount(FILES_PATH, GraphiqlFiles(WEB_DIST)),
-            *Transfers(parts.db, parts.store, parts.ports, parts.recorder, _asking(parts)).routes(),
+            *Transfers(parts.db, parts.store, parts.ports, parts.recorder, asking).routes(),
+            *Tus(parts.backends, asking).routes(),
+            *SignedUploads(parts.backends).routes(),
             *health_routes(_health(parts)),
             key_set_route(parts.ports.tokens),
         ],
@@ -89,22 +94,13 @@ def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
         executor=executor,
         gate=Gate(executor, parts.db, parts.store, parts.ports, _envelope_limits(settings)),
         authenticate=parts.authenticator.viewer_of,
-        counting=Counting(parts.ports, _facts_of),
-        facts_of=_facts_of,
+        counting=Counting(parts.ports, facts_of),
+        facts_of=facts_of,
         make_context=make_context,
         report=_report,
         page=(lambda: graphiql_response(WEB_DIST, settings.public_url)) if settings.graphiql else None,
         body_bytes=settings.maximum_operations_bytes,
     )
-
-
-def _asking(parts: Parts) -> Asking:
-    return Asking(parts.authenticator, Counting(parts.ports, _facts_of))
-
-
-def _facts_of(scope: Scope) -> RequestFacts:
-    request_id = scope.get("state", {}).get("request_id")
-    return RequestFacts(request_id, address_of(scope), Headers(scope=scope).get("user-agent"))
 
 
 def _query_limits(settings: Settings) -> QueryLimits:
@@ -134,12 +130,12 @@ def _health(parts: Parts) -> Health:
 
 def _around(app: ASGIApp, settings: Settings, parts: Parts) -> ASGIApp:
     """The application inside what every request passes through, from the inside out."""
-    app = RequestLimits(app, parts.ports, _facts_of, _too_many)
+    app = RequestLimits(app, parts.ports, facts_of, _too_many)
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "HEAD", "POST"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=CORS_EXPOSED,
             max_age=CORS_SECONDS,

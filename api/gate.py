@@ -4,13 +4,12 @@ The endpoint authenticates from the head and checks that the request asked first
 execution, and the cleaning up after it.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from api.bodies import from_json
+from api.cancellation import despite_cancellation
 from api.envelope import EnvelopeBreach, EnvelopeLimits, MapInvalid, MediaTypeUnsupported, RequestTooLarge
 from api.intake import Delivery, Intake
 from api.multipart import MultipartReader
@@ -82,7 +81,7 @@ class Gate:
             await intake.receive(reader, _files_end(incoming, boundary))
             yield operation
         finally:
-            await _despite_cancellation(intake.abandon())
+            await despite_cancellation(intake.abandon())
 
     async def _judge(
         self, reader: MultipartReader, allow: Callable[[Prepared], Awaitable[None]]
@@ -135,16 +134,3 @@ async def _field(reader: MultipartReader, name: str, limit: int) -> bytes:
 def _files_end(incoming: Incoming, boundary: bytes) -> int | None:
     # Clients end with the final boundary and a line break; an epilogue, which nobody sends, would count as file bytes.
     return None if incoming.content_length is None else incoming.content_length - len(boundary) - len("\r\n----\r\n")
-
-
-async def _despite_cancellation(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(work)
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as caught:
-            cancellation = caught
-    if cancellation is not None:
-        raise cancellation
-    task.result()

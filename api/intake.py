@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
-from uuid import UUID
 
 from api.envelope import EnvelopeBreach, MapInvalid
 from api.multipart import MultipartReader
@@ -14,7 +13,7 @@ from domain.errors import Refusal
 from domain.policy import UploadPolicy
 from domain.ports import Ports
 from domain.rates import Allowance
-from domain.uploads import Part, Receiver, UploadIntent, admit_intent, admit_part
+from domain.uploads import Destination, Part, Receiver, UploadIntent, admit_intent, admit_part
 from domain.viewer import Viewer
 from schema.uploads import UploadSlot
 from storage.store import BlobStore, StoreError
@@ -26,7 +25,7 @@ class Delivery:
     def __init__(self, slot: UploadSlot) -> None:
         self.slot = slot
         self._intent = slot.intent or UploadIntent()
-        self._workspace_id: UUID | None = None
+        self._destination: Destination | None = None
         self._allowance: Allowance | None = None
         self._receiver: Receiver | None = None
 
@@ -38,17 +37,17 @@ class Delivery:
     async def admit(self, db: Database, ports: Ports, viewer: Viewer) -> None:
         """Ask the rules what the operation alone decides."""
         try:
-            self._workspace_id = await admit_intent(db, viewer, self._intent)
+            self._destination = await admit_intent(db, ports, viewer, self._intent)
             self._allowance = Allowance(ports, viewer)
         except Refusal as refusal:
             self.slot.outcome = refusal
 
     async def begin(self, store: BlobStore, policy: UploadPolicy, part: Part) -> None:
         """Ask the rules what the part's head decides, and open a blob."""
-        if self._workspace_id is None or self._allowance is None:
+        if self._destination is None or self._allowance is None:
             return
         try:
-            admission = admit_part(policy, self._workspace_id, self._intent, part)
+            admission = admit_part(policy, self._destination, self._intent, part)
             self._receiver = await Receiver.begin(store, admission, self._allowance)
         except Refusal as refusal:
             self.slot.outcome = refusal

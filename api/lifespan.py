@@ -13,6 +13,7 @@ from api.settings import Settings
 from domain import api_keys, mail_tokens, sessions
 from domain.blobs import sweep
 from domain.purges import sweep_workspaces
+from domain.upload_sweeps import sweep_uploads
 
 SWEEP_END_SECONDS = 5
 WORKER_END_SECONDS = 5
@@ -50,7 +51,8 @@ def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstr
 
 async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: float) -> None:
     while not stopping.is_set():
-        await _attempted(sweep_workspaces(parts.db, parts.store, parts.ports.clock.now()))
+        await _attempted(sweep_uploads(parts.backends, parts.ports.clock.now()))
+        await _attempted(sweep_workspaces(parts.backends))
         await _attempted(sweep(parts.db, parts.store, parts.ports.clock.now()))
         await _attempted(sessions.sweep(parts.db, parts.ports.clock.now()))
         await _attempted(api_keys.sweep(parts.db, parts.ports.clock.now()))

@@ -17,6 +17,8 @@ from db.engine import Database
 from db.models import MailTokenPurpose
 from db.rates import RateCounter
 from db.redis import RedisLink
+from domain.backends import Backends
+from domain.completions import VERIFY_JOB, verify_by_job
 from domain.jobs import JobKind, JobKinds
 from domain.mails import MAIL_JOB, send_mail
 from domain.password_resets import RESET_JOB, send_reset
@@ -27,6 +29,7 @@ from domain.policy import (
     Rates,
     SessionPolicy,
     UploadPolicy,
+    UploadSessionPolicy,
     WorkspacePolicy,
 )
 from domain.ports import Ports
@@ -36,6 +39,8 @@ from storage.disk import DiskStore
 
 MAIL_ATTEMPTS = 15
 MAIL_SECONDS = 300
+VERIFY_SECONDS = 3600
+"""Enough to read the largest files from a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,11 @@ class Parts:
     ports: Ports
     recorder: DownloadRecorder
     authenticator: Authenticator
+
+    @property
+    def backends(self) -> Backends:
+        """What work with bytes and rows alike is done with."""
+        return Backends(self.db, self.store, self.ports)
 
 
 def parts_of(settings: Settings) -> Parts:
@@ -77,7 +87,15 @@ def parts_of(settings: Settings) -> Parts:
         ),
         workspace_policy=WorkspacePolicy(
             quota_bytes=settings.workspace_quota_bytes,
+            user_quota_bytes=settings.user_quota_bytes,
             invitation_lifetime=timedelta(seconds=settings.invitation_seconds),
+        ),
+        upload_sessions=UploadSessionPolicy(
+            lifetime=timedelta(seconds=settings.upload_seconds),
+            memory=timedelta(seconds=settings.upload_memory_seconds),
+            maximum_open=settings.maximum_open_uploads,
+            part_bytes=settings.part_bytes,
+            verified_at_once_bytes=settings.verified_at_once_bytes,
         ),
         session_policy=SessionPolicy(
             idle=timedelta(seconds=settings.refresh_token_seconds), maximum=timedelta(seconds=settings.session_seconds)
@@ -103,7 +121,8 @@ def worker_of(parts: Parts) -> Worker:
         is_secret=True,
     )
     reset = JobKind(RESET_JOB, partial(send_reset, parts.db, parts.ports), is_secret=True)
-    return Worker(parts.db, parts.ports.clock, JobKinds((send, reset)))
+    verify = JobKind(VERIFY_JOB, partial(verify_by_job, parts.backends), timeout_seconds=VERIFY_SECONDS)
+    return Worker(parts.db, parts.ports.clock, JobKinds((send, reset, verify)))
 
 
 def _mail_token_lifetimes(settings: Settings) -> MailTokenLifetimes:

@@ -21,6 +21,7 @@ STATUS = {
     Kind.UNAVAILABLE: 503,
 }
 
+_STATUSES = {status.value for status in HTTPStatus}
 NO_DETAILS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -31,12 +32,17 @@ def problem(
     body = {
         **details,
         "code": code,
-        "title": HTTPStatus(status).phrase,
+        "title": _title(status),
         "status": status,
         "detail": detail,
         "requestId": request_id,
     }
     return Response(orjson.dumps(body), status, {"cache-control": "no-store"}, "application/problem+json")
+
+
+def _title(status: int) -> str:
+    # tus has a status of its own that HTTP does not know.
+    return HTTPStatus(status).phrase if status in _STATUSES else "Refused"
 
 
 def problem_response(refusal: Refusal, request_id: str | None) -> Response:

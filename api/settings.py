@@ -34,6 +34,7 @@ ALLOWED_EXTENSIONS = (
 BLOCKED_EXTENSIONS = "exe,bat,cmd,sh,ps1,msi,app,deb,rpm,jar,vbs,js,wsf,scr,com,pif"
 
 Bytes = Annotated[int, BeforeValidator(size_in_bytes), Field(ge=0)]
+PartBytes = Annotated[int, BeforeValidator(size_in_bytes), Field(ge=1)]
 Extensions = Annotated[frozenset[str], BeforeValidator(extensions)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(networks)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(origins)]
@@ -167,9 +168,23 @@ class Settings(BaseSettings):
         default_factory=_default_request, description="The largest request (default: four of the largest files)."
     )
     workspace_quota_bytes: Bytes = Field(
-        0, description="What a workspace should hold at most, unless it is given another limit; 0 is no limit."
+        0, description="What a workspace may hold, all versions counted, unless it is given another limit; 0 is none."
+    )
+    user_quota_bytes: Bytes = Field(
+        0, description="What one user may bring, to whatever workspaces, unless given another limit; 0 is none."
     )
     maximum_files: Count = Field(20, description="Files in one request at most.")
+    upload_seconds: Count = Field(
+        1 * DAY, description="How long an upload of several requests lasts after its last byte before it expires."
+    )
+    upload_memory_seconds: Count = Field(7 * DAY, description="How long it can be asked what became of an upload.")
+    maximum_open_uploads: Count = Field(1_000, description="Uploads of one user that may be under way at a time.")
+    part_bytes: PartBytes = Field(
+        16 * MIB, description="The parts of an upload in parts, larger where there would be more than 10,000 of them."
+    )
+    verified_at_once_bytes: Bytes = Field(
+        256 * MIB, description="What is larger, and has to be read again, is verified by a job after the answer."
+    )
     maximum_operations_bytes: Bytes = Field(
         1 * MIB, description="The largest GraphQL request without its files: a JSON body, or the `operations` part."
     )

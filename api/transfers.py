@@ -8,18 +8,18 @@ import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from api.credentials import Authenticator, address_of, credential_of
-from api.limits import Counting
+from api.asking import Asking, request_id_of
+from api.credentials import address_of, credential_of
 from api.logs import get_logger
 from api.outflow import Outflow
 from api.problems import problem, problem_response
+from api.query_fields import fields_of
 from api.ranges import (
     NOT_MODIFIED,
     PARTIAL_CONTENT,
@@ -51,7 +51,6 @@ from storage.store import BlobStore, LocalFile, LocalFiles, StoreError
 
 Fields = list[tuple[bytes, bytes]]
 
-MAXIMUM_QUERY_FIELDS = 16
 AT_ONCE_BYTES = 64 * 1024
 EXPIRY = re.compile("[0-9]{1,12}", re.ASCII)
 CONDITION_FIELDS = {name.replace("_", "-").encode(): name for name in Conditions.__dataclass_fields__}
@@ -83,14 +82,6 @@ class Pieces(NamedTuple):
     rest: AsyncGenerator[bytes, None]
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """How it is found out who asks, and whether they ask too much."""
-
-    authenticator: Authenticator
-    counting: Counting
-
-
 class Transfers:
     """The ASGI application behind both routes."""
 
@@ -116,11 +107,11 @@ class Transfers:
         try:
             await self._answer(scope, receive, send)
         except Refusal as refusal:
-            await problem_response(refusal, _request_id(scope))(scope, receive, send)
+            await problem_response(refusal, request_id_of(scope))(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in {"GET", "HEAD"}:
-            response = problem(405, "METHOD_NOT_ALLOWED", "Files are read with GET or HEAD.", _request_id(scope))
+            response = problem(405, "METHOD_NOT_ALLOWED", "Files are read with GET or HEAD.", request_id_of(scope))
             response.headers["allow"] = "GET, HEAD"
             await response(scope, receive, send)
             return
@@ -137,7 +128,7 @@ class Transfers:
             await self._transfer(opened, decision, scope, receive, send)
 
     async def _open(self, scope: Scope) -> Opened:
-        values = _query(scope["query_string"])
+        values = fields_of(scope["query_string"])
         if "signature" in values:
             link = _signed(scope["path_params"], values)
             download = await self._db.ask(open_all, wanted_by(self._ports, link))
@@ -174,11 +165,11 @@ class Transfers:
     async def _decline(self, decision: Decision, content: Content, scope: Scope, receive: Receive, send: Send) -> None:
         if decision.status == RANGE_NOT_SATISFIABLE:
             detail = f"The file has {content.size} bytes; the range lies outside."
-            response = problem(decision.status, "RANGE_NOT_SATISFIABLE", detail, _request_id(scope))
+            response = problem(decision.status, "RANGE_NOT_SATISFIABLE", detail, request_id_of(scope))
             response.headers["content-range"] = content_range(decision, content.size)
         else:
             detail = "The file is not the one that the request names."
-            response = problem(decision.status, "PRECONDITION_FAILED", detail, _request_id(scope))
+            response = problem(decision.status, "PRECONDITION_FAILED", detail, request_id_of(scope))
         response.headers["etag"] = content.etag
         await response(scope, receive, send)
 
@@ -216,26 +207,8 @@ class Transfers:
             raise Unavailable(message="The bytes of this file cannot be read for now.") from fault
 
 
-def _request_id(scope: Scope) -> str | None:
-    found: str | None = scope.get("state", {}).get("request_id")
-    return found
-
-
 def _facts(scope: Scope) -> RequestFacts:
-    return RequestFacts(_request_id(scope), address_of(scope))
-
-
-def _query(query: bytes) -> dict[str, str]:
-    if not query:
-        return {}
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=MAXIMUM_QUERY_FIELDS)
-    except ValueError as error:
-        raise InvalidInput(message="The query string cannot be read.") from error
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise InvalidInput(message="A field of the query string is given twice.")
-    return values
+    return RequestFacts(request_id_of(scope), address_of(scope))
 
 
 def _disposition(text: str) -> Disposition:

@@ -51,7 +51,11 @@ _INSERTS: dict[str, Callable[..., sqlite.Insert | postgresql.Insert]] = {
 }
 
 
-class Duplicate(Exception):  # noqa: N818 - a fact, named as such
+class Declined(Exception):  # noqa: N818 - a fact, named as such
+    """What was to be written cannot be; where several were to be written together, that may be the fault of one."""
+
+
+class Duplicate(Declined):
     """A row with these unique values exists already."""
 
     def __init__(self, constraint: str) -> None:
@@ -142,9 +146,13 @@ class Transaction(Rows):
         except IntegrityError as error:
             raise _violation(error) from error
 
+    def inserting(self, table: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
+        """An insert that can say what to do where rows with the same unique values are there."""
+        return _INSERTS[self._connection.dialect.name](table)
+
     async def add_unless_there(self, model: SQLModel) -> bool:
         """Insert a row unless one with the same unique values is there or is being committed. Whether it was."""
-        statement = _INSERTS[self._connection.dialect.name](type(model)).on_conflict_do_nothing()
+        statement = self.inserting(type(model)).on_conflict_do_nothing()
         return await self.execute(statement, model.model_dump()) == 1
 
 
@@ -216,7 +224,7 @@ class Database:
         """What `write` makes of an item, in a transaction with all items that wait for the same at that moment.
 
         `write` gives one outcome per item, in order, and is the same function each time; items are told apart by
-        identity or value. A Duplicate among several has each tried in a transaction of its own, since it is not the
+        identity or value. A Declined among several has each tried in a transaction of its own, since it is not the
         others' fault; so has a Missing, also of one alone, since what was removed meanwhile is found to be gone the
         second time. Whatever else is raised is raised for all. A cancelled caller's item may be written all the same.
         """
@@ -233,7 +241,7 @@ class Database:
     ) -> dict[Item, Outcome | _Failed]:
         try:
             return dict(zip(items, await self._written(write, list(items)), strict=True))
-        except Duplicate as fault:
+        except Declined as fault:
             if len(items) == 1:
                 return dict.fromkeys(items, _Failed(fault))
         except Missing:
@@ -243,7 +251,7 @@ class Database:
     async def _write_alone(self, write: SharedWrite[Item, Outcome], item: Item) -> Outcome | _Failed:
         try:
             [outcome] = await self._written(write, [item])
-        except (Duplicate, Missing) as fault:
+        except (Declined, Missing) as fault:
             return _Failed(fault)
         return outcome
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, false, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, false, func, literal, or_, select, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
@@ -42,6 +42,23 @@ _VERSION_COLUMNS = (
     col(Version.created_by_id),
     col(Version.created_at),
 )
+
+
+class OwnedFile(NamedTuple):
+    """A file, and whose line in the ledger it is counted on."""
+
+    id: UUID
+    workspace_id: UUID
+    user_id: UUID | None
+
+
+class OwnedVersion(NamedTuple):
+    """A version's bytes, and whose line in the ledger they are counted on."""
+
+    workspace_id: UUID
+    user_id: UUID | None
+    size: int
+    blob_key: str
 
 
 _ORDER_COLUMNS: dict[FileOrderField, Mapped[Any]] = {
@@ -107,6 +124,35 @@ async def rename(tx: Transaction, file: FileRow, name: str, name_folded: str, no
     return changed == 1
 
 
+async def lock_with_numbers(tx: Transaction, file_ids: Sequence[UUID]) -> dict[UUID, tuple[FileRow, int]]:
+    """Files, whoever may see them, each with the number of its newest version; nobody else changes them meanwhile."""
+    there: Selection = (
+        select(*_COLUMNS[:-1], literal("")).where(col(File.id).in_(file_ids)).order_by(col(File.id)).with_for_update()
+    )
+    locked = [FileRow._make(row) for row in await tx.all(there)]
+    newest: Selection = (
+        select(col(Version.file_id), func.max(col(Version.number)).label("number"))
+        .where(col(Version.file_id).in_(file_ids))
+        .group_by(col(Version.file_id))
+    )
+    numbers: dict[UUID, int] = {row.file_id: row.number for row in await tx.all(newest)}
+    return {row.id: (row, numbers[row.id]) for row in locked}
+
+
+async def set_content(tx: Transaction, file: FileRow) -> None:
+    """Give a locked file the content, revision and time that its row says."""
+    changed = {
+        "version_id": file.version_id,
+        "size": file.size,
+        "media_type": file.media_type,
+        "declared_media_type": file.declared_media_type,
+        "digest": file.digest,
+        "revision": file.revision,
+        "updated_at": file.updated_at,
+    }
+    await tx.execute(update(File).where(col(File.id) == file.id).values(**changed))
+
+
 async def count_in(rows: Rows, workspace_id: UUID) -> int:
     """How many files a workspace has, whoever may see them."""
     number: int = await rows.scalar(select(func.count()).where(col(File.workspace_id) == workspace_id))
@@ -119,11 +165,16 @@ async def sizes_in(rows: Rows, workspace_id: UUID, limit: int) -> dict[UUID, int
     return {row.id: row.size for row in await rows.all(statement.limit(limit))}
 
 
-async def purge(tx: Transaction, file_ids: Sequence[UUID]) -> tuple[list[str], set[UUID]]:
-    """Remove files with all their versions: the keys of their blobs, and which of the files were there at all."""
-    keys = await tx.all(select(col(Version.blob_key)).where(col(Version.file_id).in_(file_ids)).distinct())
-    gone = await tx.all(delete(File).where(col(File.id).in_(file_ids)).returning(col(File.id)))
-    return [key for (key,) in keys], {file_id for (file_id,) in gone}
+async def purge(tx: Transaction, file_ids: Sequence[UUID]) -> tuple[list[OwnedFile], list[OwnedVersion]]:
+    """Remove files with all their versions: those of the files that were there at all, and their versions."""
+    there = col(File.id).in_(file_ids)
+    # Whoever replaces one of them just now has done so before this, or finds that it is gone.
+    held = select(col(File.id), col(File.workspace_id), col(File.uploaded_by_id)).where(there).order_by(col(File.id))
+    gone = [OwnedFile._make(row) for row in await tx.all(held.with_for_update())]
+    owned = select(col(File.workspace_id), col(Version.created_by_id), col(Version.size), col(Version.blob_key))
+    versions = await tx.all(owned.join(File, col(File.id) == col(Version.file_id)).where(there))
+    await tx.execute(delete(File).where(there))
+    return gone, [OwnedVersion._make(row) for row in versions]
 
 
 def _conditions(where: FileFilter) -> list[ColumnElement[bool]]:

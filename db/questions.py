@@ -66,6 +66,14 @@ class EventFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadFilter:
+    """Which uploads: every condition that is set must hold."""
+
+    workspace_id: UUID | None = None
+    states: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """Where a row stands in its order: the value sorted by, and the id that tells equals apart."""
 

@@ -77,11 +77,20 @@ class WorkspaceRow(NamedTuple):
 
 
 class MembershipRow(NamedTuple):
-    """A user's role in a workspace."""
+    """A user's role in a workspace, and the lines of the ledger that an upload of the one to the other is entered on.
+
+    What is used and reserved is None where nothing was ever entered.
+    """
 
     user_id: UUID
     workspace_id: UUID
     role: str
+    workspace_limit: int | None = None
+    workspace_used: int | None = None
+    workspace_reserved: int | None = None
+    user_limit: int | None = None
+    user_used: int | None = None
+    user_reserved: int | None = None
 
 
 class MemberRow(NamedTuple):
@@ -111,11 +120,12 @@ class InvitationRow(NamedTuple):
 
 
 class UsageRow(NamedTuple):
-    """What lies in a workspace: files, bytes of all their versions, and the limit that an administrator gave it."""
+    """A line of the ledger, of a workspace or a user: see `db.models.quotas.Quota`."""
 
     id: UUID
     files: int
     used: int
+    reserved: int
     quota_limit: int | None
 
 
@@ -166,6 +176,35 @@ class VersionRow(NamedTuple):
     digest: str
     created_by_id: UUID | None
     created_at: datetime
+
+
+class UploadRow(NamedTuple):
+    """An upload. `viewer_role` is the role in the workspace, now, of whoever makes it; None for one who is gone."""
+
+    id: UUID
+    workspace_id: UUID
+    created_by_id: UUID | None
+    transport: str
+    state: str
+    name: str
+    declared_media_type: str | None
+    digest: str | None
+    size: int | None
+    received: int
+    reserved: int
+    part_size: int | None
+    is_partial: bool
+    blob_key: str
+    replaces_id: UUID | None
+    replaces_revision: int | None
+    metadata_header: str | None
+    file_id: UUID | None
+    version_id: UUID | None
+    refusal: dict[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    viewer_role: str | None
 
 
 class JobRow(NamedTuple):

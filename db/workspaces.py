@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
 from db.frequent import FrequentSelect
-from db.models import Invitation, Member, User, Workspace
+from db.models import Invitation, Member, Quota, User, Workspace
 from db.pages import Order, pages_of
 from db.questions import Page, Window
 from db.rows import MembershipRow, WorkspaceRow
@@ -29,10 +29,26 @@ _MEMBERSHIP = (
     .join(User, col(User.id) == col(Member.user_id))
     .where(col(User.disabled_at).is_(None))
 )
+_WORKSPACE_LINE, _USER_LINE = aliased(Quota), aliased(Quota)
+_LINES = [
+    column
+    for line in (_WORKSPACE_LINE, _USER_LINE)
+    for column in (col(line.quota_limit), col(line.used), col(line.reserved))
+]
 _BY_WORKSPACE = _MEMBERSHIP.where(
     col(Member.user_id).in_(bindparam("user_ids", expanding=True)),
     col(Member.workspace_id).in_(bindparam("workspace_ids", expanding=True)),
 )
+
+
+def _with_lines(memberships: Selection) -> Selection:
+    return (
+        memberships.add_columns(*_LINES)
+        .join(_WORKSPACE_LINE, col(_WORKSPACE_LINE.owner_id) == col(Member.workspace_id), isouter=True)
+        .join(_USER_LINE, col(_USER_LINE.owner_id) == col(Member.user_id), isouter=True)
+    )
+
+
 # An upload holds its workspace until its file has committed: whoever deletes the workspace waits for that, and counts
 # the file, or was first, and the upload finds nothing. It is the lock that the file's foreign key takes anyway.
 _HELD = (
@@ -42,9 +58,11 @@ _HELD = (
     .with_for_update(read=True, key_share=True, of=Workspace)
 )
 # Both are asked for every upload.
-_NAMED = FrequentSelect(_BY_WORKSPACE)
+_NAMED = FrequentSelect(_with_lines(_BY_WORKSPACE))
 _PERSONAL = FrequentSelect(
-    _MEMBERSHIP.join(Workspace, col(Workspace.id) == col(Member.workspace_id)).where(
+    _with_lines(_MEMBERSHIP)
+    .join(Workspace, col(Workspace.id) == col(Member.workspace_id))
+    .where(
         col(Workspace.personal_user_id).in_(bindparam("user_ids", expanding=True)),
         col(Member.user_id) == col(Workspace.personal_user_id),
     )
@@ -69,7 +87,7 @@ async def by_ids(rows: Rows, user_id: UUID, workspace_ids: Sequence[UUID]) -> li
 async def memberships(rows: Rows, user_ids: Collection[UUID], workspace_ids: Collection[UUID]) -> list[MembershipRow]:
     """Who of the users is a member of which of the workspaces, in no particular order."""
     found = await rows.frequent(_NAMED, {"user_ids": list(user_ids), "workspace_ids": list(workspace_ids)})
-    return [MembershipRow._make(row) for row in found]
+    return [MembershipRow(*row) for row in found]
 
 
 async def hold_memberships(
@@ -77,12 +95,12 @@ async def hold_memberships(
 ) -> list[MembershipRow]:
     """What `memberships` finds, and their workspaces cannot be deleted before this transaction ends."""
     found = await tx.all(_HELD, {"user_ids": list(user_ids), "workspace_ids": list(workspace_ids)})
-    return [MembershipRow._make(row) for row in found]
+    return [MembershipRow(row.user_id, row.workspace_id, row.role) for row in found]
 
 
 async def personal_memberships(rows: Rows, user_ids: Collection[UUID]) -> list[MembershipRow]:
     """The membership of each of the users in the workspace that is their own, in no particular order."""
-    return [MembershipRow._make(row) for row in await rows.frequent(_PERSONAL, {"user_ids": list(user_ids)})]
+    return [MembershipRow(*row) for row in await rows.frequent(_PERSONAL, {"user_ids": list(user_ids)})]
 
 
 async def personal_of(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> list[WorkspaceRow]:
@@ -135,11 +153,6 @@ async def counts(rows: Rows, user_ids: Sequence[UUID]) -> dict[UUID, int]:
 async def rename(tx: Transaction, workspace_id: UUID, name: str) -> None:
     """Give a workspace another name."""
     await tx.execute(update(Workspace).where(col(Workspace.id) == workspace_id).values(name=name))
-
-
-async def set_quota(tx: Transaction, workspace_id: UUID, limit: int | None) -> None:
-    """Give a workspace a limit in bytes: 0 is none, None the default."""
-    await tx.execute(update(Workspace).where(col(Workspace.id) == workspace_id).values(quota_limit=limit))
 
 
 async def mark_deleted(tx: Transaction, workspace_ids: Sequence[UUID], now: datetime) -> None:

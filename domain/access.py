@@ -25,10 +25,19 @@ def may_write(role: str) -> bool:
 
 
 class Access(NamedTuple):
-    """A workspace that the viewer may write to, and the viewer's role in it."""
+    """A workspace that the viewer may write to, as the membership says. `role` is the viewer's in it."""
 
-    workspace_id: UUID
-    role: str
+    membership: MembershipRow
+
+    @property
+    def workspace_id(self) -> UUID:
+        """The workspace."""
+        return self.membership.workspace_id
+
+    @property
+    def role(self) -> str:
+        """What the viewer may do there."""
+        return self.membership.role
 
 
 class Place(NamedTuple):
@@ -136,4 +145,4 @@ def _writable(membership: MembershipRow | None) -> Access:
         raise no_such_workspace()
     if not may_write(membership.role):
         raise Forbidden(message="Viewers of a workspace cannot change its files.", path=("workspaceId",))
-    return Access(membership.workspace_id, membership.role)
+    return Access(membership)

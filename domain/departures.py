@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from db import files, members, users, workspaces
+from db import files, members, quotas, users, workspaces
 from db.engine import Transaction
 from db.members import NamedWorkspace
 from db.models import Member, WorkspaceRole
@@ -102,6 +102,7 @@ async def _remove(tx: Transaction, handing: _Handing, user: UserRow) -> list[UUI
     now = handing.ports.clock.now()
     await workspaces.mark_deleted(tx, personal, now)
     await users.remove(tx, user.id)
+    await quotas.forget(tx, user.id)
     subject = Subject(handing.viewer.user_id, target_id=user.id, data={"username": user.username})
     await tx.add(event(EventKind.USER_DELETED, subject, handing.facts, now))
     return personal

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from db import blobs, files
+from db import files
 from db.engine import Rows, Transaction
 from db.questions import FileFilter, FileOrderField, Page, Window
 from db.rows import FileRow, VersionRow
+from domain import ledger
 from domain.access import may_write
 from domain.errors import Forbidden, InvalidInput, MediaTypeNotAllowed, NotFound, Refusal, RevisionConflict
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.media import agrees, media_types_of
 from domain.names import clean_name, extension_of, fold, judge_extension
 from domain.ports import Ports
+from domain.removals import remove_files
 from domain.scopes import Scope
 from domain.viewer import Viewer
 
@@ -75,12 +77,11 @@ async def rename_file(tx: Transaction, ports: Ports, viewer: Viewer, change: Ren
     Raises NotSignedIn, ScopeMissing, NotFound, Forbidden, InvalidInput, ExtensionNotAllowed, MediaTypeNotAllowed and
     RevisionConflict.
     """
-    file = await _writable_file(tx, viewer, change.file_id)
+    file = await writable_file(tx, viewer, change.file_id)
     name = clean_name(change.name)
     judge_extension(name, ports.policy)
-    _judge_type(file, name)
-    if change.revision not in {None, file.revision}:
-        raise _revision_conflict(file)
+    judge_type(name, file.media_type, file.declared_media_type)
+    judge_revision(file, change.revision)
     now = ports.clock.now()
     if not await files.rename(tx, file, name, fold(name), now):
         raise _revision_conflict(file)
@@ -102,20 +103,25 @@ async def purge_files(
     seen = {row.id: row for row in await files.by_ids(tx, user_id, file_ids)}
     allowed = [file for file in seen.values() if may_write(file.viewer_role)]
     versions = await files.versions_by_ids(tx, user_id, [file.version_id for file in allowed])
-    keys, gone = await files.purge(tx, [file.id for file in allowed])
-    await blobs.mark_deleted(tx, keys, now)
-    purged = [file for file in allowed if file.id in gone]
+    removed = await remove_files(tx, [file.id for file in allowed], now)
+    purged = [file for file in allowed if file.id in removed.file_ids]
     subjects = [Subject(user_id, file.workspace_id, file.id, file.size) for file in purged]
     await tx.add(*(event(EventKind.FILE_PURGED, subject, facts, now) for subject in subjects))
+    await ledger.post(tx, ports.workspace_policy, removed.changes)
     # A file that somebody else purged a moment ago was seen, but is not there to be purged.
-    here = {file_id: file for file_id, file in seen.items() if file_id in gone or not may_write(file.viewer_role)}
-    return Purged([_purgeable(here.get(file_id)) for file_id in file_ids], versions, keys)
+    here = {
+        file_id: file
+        for file_id, file in seen.items()
+        if file_id in removed.file_ids or not may_write(file.viewer_role)
+    }
+    return Purged([_purgeable(here.get(file_id)) for file_id in file_ids], versions, removed.blob_keys)
 
 
-async def _writable_file(rows: Rows, viewer: Viewer, file_id: UUID) -> FileRow:
+async def writable_file(rows: Rows, viewer: Viewer, file_id: UUID, path: tuple[str, ...] = ("id",)) -> FileRow:
+    """A file that the viewer may change. Raises NotSignedIn, ScopeMissing, NotFound and Forbidden."""
     found = await files.by_ids(rows, viewer.required(Scope.FILES_WRITE), [file_id])
     if not found:
-        raise NotFound(message=NO_SUCH_FILE, path=("id",))
+        raise NotFound(message=NO_SUCH_FILE, path=path)
     if not may_write(found[0].viewer_role):
         raise _viewers_cannot()
     return found[0]
@@ -127,12 +133,13 @@ def _purgeable(file: FileRow | None) -> FileRow | Refusal:
     return file if may_write(file.viewer_role) else _viewers_cannot()
 
 
-def _judge_type(file: FileRow, name: str) -> None:
-    if not agrees(name, file.media_type):
+def judge_type(name: str, media_type: str, declared: str | None) -> None:
+    """Do nothing when a file that was found to be of this type may be called so. Raises MediaTypeNotAllowed."""
+    if not agrees(name, media_type):
         raise MediaTypeNotAllowed(
-            message=f"A file of type {file.media_type} cannot have this extension.",
-            declared=file.declared_media_type,
-            detected=file.media_type,
+            message=f"A file of type {media_type} cannot have this extension.",
+            declared=declared,
+            detected=media_type,
             allowed=media_types_of(extension_of(name)),
             path=("name",),
         )
@@ -140,6 +147,12 @@ def _judge_type(file: FileRow, name: str) -> None:
 
 def _viewers_cannot() -> Forbidden:
     return Forbidden(message="Viewers of a workspace cannot change its files.")
+
+
+def judge_revision(file: FileRow, revision: int | None) -> None:
+    """Do nothing when a file is at the revision that the client has read, or none is said. Raises RevisionConflict."""
+    if revision not in {None, file.revision}:
+        raise _revision_conflict(file)
 
 
 def _revision_conflict(file: FileRow) -> RevisionConflict:

@@ -11,9 +11,13 @@ from db.rates import Rate
 
 @dataclass(frozen=True, slots=True)
 class WorkspacePolicy:
-    """What holds for every workspace: bytes that it may have unless it was given another limit, 0 being no limit."""
+    """What holds for every workspace: bytes that it may have unless it was given another limit, 0 being no limit.
+
+    `user_quota_bytes` is the same for what one user brings, wherever.
+    """
 
     quota_bytes: int
+    user_quota_bytes: int
     invitation_lifetime: timedelta
 
 
@@ -25,6 +29,22 @@ class UploadPolicy:
     maximum_files: int
     allowed_extensions: frozenset[str]
     blocked_extensions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSessionPolicy:
+    """What holds for uploads that take several requests.
+
+    They last `lifetime` after their last byte, and are remembered for `memory` after their end. A user has at most
+    `maximum_open` at a time. Parts have `part_bytes`, more where there would be too many. What is larger than
+    `verified_at_once_bytes` and has to be read again is verified by a job.
+    """
+
+    lifetime: timedelta
+    memory: timedelta
+    maximum_open: int
+    part_bytes: int
+    verified_at_once_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from domain.policy import (
     Rates,
     SessionPolicy,
     UploadPolicy,
+    UploadSessionPolicy,
     WorkspacePolicy,
 )
 from domain.signatures import Signer
@@ -107,6 +108,7 @@ class Ports:
     signer: Signer
     policy: UploadPolicy
     workspace_policy: WorkspacePolicy
+    upload_sessions: UploadSessionPolicy
     session_policy: SessionPolicy
     key_policy: KeyPolicy
     mail_token_lifetimes: MailTokenLifetimes

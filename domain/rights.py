@@ -84,9 +84,11 @@ RIGHTS: Mapping[str, Right] = {
     # By any id: what a `node` is allowed depends on what it is.
     "node: file": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "node: workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
+    "node: upload_session": Right(Scope.FILES_WRITE, _OWN_HISTORY),
     "node: user": Right(Scope.FILES_READ, _MET_BY_MEMBERS, or_else=Scope.ACCOUNT_WRITE),
     "nodes: file": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "nodes: workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
+    "nodes: upload_session": Right(Scope.FILES_WRITE, _OWN_HISTORY),
     "nodes: user": Right(Scope.FILES_READ, _MET_BY_MEMBERS, or_else=Scope.ACCOUNT_WRITE),
     # Files
     "file": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
@@ -97,6 +99,12 @@ RIGHTS: Mapping[str, Right] = {
     "upload_policy": Right(Scope.FILES_WRITE, _TOLD_TO_WRITERS),
     "upload_file": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
     "upload_files": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
+    "create_upload": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
+    "complete_upload": Right(Scope.FILES_WRITE, _OWN),
+    "abort_upload": Right(Scope.FILES_WRITE, _OWN),
+    "upload_session": Right(Scope.FILES_WRITE, _OWN_HISTORY),
+    "upload_sessions": Right(Scope.FILES_WRITE, _OWN),
+    "continue_by_tus": Right(Scope.FILES_WRITE, _OWN),
     "rename_file": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
     "purge_files": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
     # Workspaces

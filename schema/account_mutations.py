@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from domain import departures, profiles, proofs, purges
+from domain.backends import Backends
 from domain.departures import OwnDeparture
 from domain.errors import WrongPassword
 from domain.rates import count_signup
@@ -89,6 +90,6 @@ class AccountMutations:
         if isinstance(outcome, WrongPassword):
             return DeleteAccountPayload.refused(problems_of(outcome))
         for workspace_id in outcome.workspace_ids:
-            await purges.begin(context.db, context.store, workspace_id, context.ports.clock.now())
+            await purges.begin(Backends(context.db, context.store, context.ports), workspace_id)
         nobody = Loaders(context.db, NOBODY, context.ports.clock)
         return DeleteAccountPayload(user=user_of(outcome.user, nobody))

@@ -4,11 +4,14 @@ from typing import Annotated
 
 import strawberry
 
+from db.models import QuotaKind
 from schema.api_key_connections import ApiKey, api_keys_of
 from schema.connections import After, Before, Connection, First, Last, PageArguments
+from schema.context import Info
 from schema.events import Event, EventWhere, activity_of
 from schema.loaders import present
 from schema.session_connections import Session, sessions_of
+from schema.usages import Usage, usage_of
 from schema.users import AccountFields
 from schema.workspaces import Workspace, workspace_of, workspaces_of
 
@@ -29,6 +32,12 @@ class Account(AccountFields):
     ) -> Connection[Workspace]:
         """The personal one is among them."""
         return await workspaces_of(self.loaders, self.user_id, PageArguments(first, after, last, before))
+
+    @strawberry.field(description="How much the user has brought, to whatever workspaces, and how much may be.")
+    async def usage(self, info: Info) -> Usage:
+        """One statement however many users are asked."""
+        line = await present(self.loaders.user_usages.load(self.user_id))
+        return usage_of(line, QuotaKind.USER, info.context)
 
     @strawberry.field(description="Where the user is signed in, the newest session first, a page at a time.")
     async def sessions(

@@ -7,7 +7,9 @@ import strawberry
 from db import models
 from domain import administration, departures, purges, quotas
 from domain.administration import Disabling, UserRoleChange
+from domain.backends import Backends
 from domain.departures import Departure
+from domain.errors import InvalidInput
 from domain.quotas import Quota
 from schema.context import Info, changing
 from schema.ids import Prefix, decode
@@ -46,11 +48,14 @@ class DeleteUserInput:
     )
 
 
-@strawberry.input(description="How much a workspace may hold.")
+@strawberry.input(description="How much a workspace may hold, or a user may bring.")
 class SetQuotaInput:
-    """See `domain.quotas.Quota`."""
+    """See `domain.quotas.Quota`. One of the two owners."""
 
-    workspace_id: strawberry.ID = strawberry.field(description="The workspace, whoever is a member.")
+    workspace_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The workspace, whoever is a member."
+    )
+    user_id: strawberry.ID | None = strawberry.field(default=None, description="Or else the user.")
     limit: ByteCount | None = strawberry.field(
         default=None, description="Bytes; 0 is no limit, null the default of the service."
     )
@@ -81,7 +86,12 @@ class DeleteUserPayload(Payload):
 class SetQuotaPayload(Payload):
     """The answer of `setQuota`."""
 
-    workspace: Workspace | None = strawberry.field(default=None, description="The workspace; null when refused.")
+    workspace: Workspace | None = strawberry.field(
+        default=None, description="The workspace; null when refused, or when it is about a user."
+    )
+    user: User | None = strawberry.field(
+        default=None, description="The user; null when refused, or when it is about a workspace."
+    )
 
 
 @strawberry.type
@@ -126,17 +136,29 @@ class AdministrationMutations:
         async with changing(context) as tx:
             departed = await departures.delete_user(tx, context.ports, context.viewer, departure, context.request)
         for workspace_id in departed.workspace_ids:
-            await purges.begin(context.db, context.store, workspace_id, context.ports.clock.now())
+            await purges.begin(Backends(context.db, context.store, context.ports), workspace_id)
         return DeleteUserPayload(user=user_of(departed.user, context.loaders))
 
-    @strawberry.mutation(description="Say how much a workspace may hold. Administrators only.")
+    @strawberry.mutation(
+        description="Say how much a workspace may hold, or a user may bring. What is there stays, also when it is "
+        "more. Administrators only."
+    )
     @refusable(SetQuotaPayload)
     async def set_quota(
         self, info: Info, input: Annotated[SetQuotaInput, strawberry.argument(description="Where, and how much.")]
     ) -> SetQuotaPayload:
         """One verb, one transaction."""
-        context = info.context
-        quota = Quota(decode(Prefix.WORKSPACE, input.workspace_id), input.limit)
+        context, viewer = info.context, info.context.viewer
+        viewer.administering()
+        if (input.workspace_id is None) == (input.user_id is None):
+            raise InvalidInput(message="Name a workspace or a user.", path=("workspaceId",))
         async with changing(context) as tx:
-            row = await quotas.set_quota(tx, context.ports, context.viewer, quota, context.request)
-        return SetQuotaPayload(workspace=workspace_of(row, context.loaders))
+            if input.user_id is not None:
+                quota = Quota(decode(Prefix.USER, input.user_id), input.limit)
+                user = await quotas.set_user_quota(tx, context.ports, viewer, quota, context.request)
+            else:
+                quota = Quota(decode(Prefix.WORKSPACE, input.workspace_id or ""), input.limit)
+                workspace = await quotas.set_workspace_quota(tx, context.ports, viewer, quota, context.request)
+        if input.user_id is not None:
+            return SetQuotaPayload(user=user_of(user, context.loaders))
+        return SetQuotaPayload(workspace=workspace_of(workspace, context.loaders))

@@ -12,7 +12,7 @@ from domain.events import RequestFacts
 from domain.ports import Ports
 from domain.viewer import Viewer
 from schema.loaders import Loaders
-from storage.store import BlobStore
+from storage.store import ResumableStore
 
 
 @dataclass(kw_only=True)
@@ -22,7 +22,7 @@ class Context:
     viewer: Viewer
     request: RequestFacts
     db: Database
-    store: BlobStore
+    store: ResumableStore
     ports: Ports
     loaders: Loaders
 

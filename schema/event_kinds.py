@@ -11,6 +11,7 @@ TARGETS = {
     "file": Prefix.FILE,
     "invitation": Prefix.INVITATION,
     "job": Prefix.JOB,
+    "upload": Prefix.UPLOAD,
     "workspace": Prefix.WORKSPACE,
 }
 """What the target of an event is, by the first word of its kind; a user unless it stands here."""
@@ -39,6 +40,9 @@ class EventKind(Enum):
         "USER_DISABLED", description="An administrator kept a user out, for a `reason` where one was given."
     )
     USER_ENABLED = strawberry.enum_value("USER_ENABLED", description="An administrator let a user in again.")
+    USER_QUOTA_CHANGED = strawberry.enum_value(
+        "USER_QUOTA_CHANGED", description="An administrator gave a user another limit: `limit` in bytes."
+    )
     USER_DELETED = strawberry.enum_value(
         "USER_DELETED", description="An account was deleted, that of `username`, by an administrator or by its person."
     )
@@ -96,9 +100,24 @@ class EventKind(Enum):
         "REFRESH_REUSED", description="A refresh token came a second time, which ended its session."
     )
     JOB_DIED = strawberry.enum_value("JOB_DIED", description="Work of the service was given up after many attempts.")
+    UPLOAD_CREATED = strawberry.enum_value(
+        "UPLOAD_CREATED", description="An upload was announced, to come by this `transport`."
+    )
+    UPLOAD_ABORTED = strawberry.enum_value(
+        "UPLOAD_ABORTED", description="An upload was given up; `size` counts what had come."
+    )
+    UPLOAD_EXPIRED = strawberry.enum_value(
+        "UPLOAD_EXPIRED", description="Nothing came of an upload for too long; `size` counts what had come."
+    )
+    UPLOAD_REJECTED = strawberry.enum_value(
+        "UPLOAD_REJECTED", description="The bytes of an upload were not what was announced, or not allowed: `code`."
+    )
     FILE_UPLOADED = strawberry.enum_value("FILE_UPLOADED", description="A file came in, of this `mediaType`.")
     FILE_DOWNLOADED = strawberry.enum_value(
         "FILE_DOWNLOADED", description="A file went out, in this version; `size` counts the bytes that were sent."
+    )
+    FILE_REPLACED = strawberry.enum_value(
+        "FILE_REPLACED", description="A file got another version, of this `number` and `mediaType`."
     )
     FILE_RENAMED = strawberry.enum_value("FILE_RENAMED", description="A file was renamed: `from` and `to`.")
     FILE_PURGED = strawberry.enum_value(

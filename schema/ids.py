@@ -24,6 +24,7 @@ class Prefix(StrEnum):
     WORKSPACE = "wsp"
     FILE = "file"
     VERSION = "ver"
+    UPLOAD = "upl"
     INVITATION = "inv"
     EVENT = "evt"
     JOB = "job"

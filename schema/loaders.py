@@ -16,12 +16,24 @@ from db.rows import (
     InvitationRow,
     MemberRow,
     SessionRow,
+    UploadRow,
     UsageRow,
     UserRow,
     VersionRow,
     WorkspaceRow,
 )
-from domain import api_keys, events, files, invitations, members, quotas, sessions, users, workspaces
+from domain import (
+    api_keys,
+    events,
+    files,
+    invitations,
+    members,
+    quotas,
+    sessions,
+    upload_sessions,
+    users,
+    workspaces,
+)
 from domain.errors import NotFound
 from domain.ports import Clock
 from domain.viewer import Viewer
@@ -97,6 +109,11 @@ class Loaders:
         return self._by(_id, files.versions_by_ids)
 
     @cached_property
+    def uploads(self) -> DataLoader[UUID, UploadRow | None]:
+        """Uploads of the viewer's."""
+        return self._by(_id, upload_sessions.by_ids)
+
+    @cached_property
     def known_workspaces(self) -> DataLoader[UUID, WorkspaceRow | None]:
         """Workspaces that the viewer is a member of; for administrators all."""
         return self._by(_id, workspaces.known_by_ids)
@@ -105,6 +122,11 @@ class Loaders:
     def usages(self) -> DataLoader[UUID, UsageRow | None]:
         """What lies in workspaces."""
         return self._by(_id, quotas.usages_by_ids)
+
+    @cached_property
+    def user_usages(self) -> DataLoader[UUID, UsageRow | None]:
+        """What users have brought."""
+        return self._by(_id, quotas.user_usages_by_ids)
 
     @cached_property
     def workspace_pages(self) -> Asking[Window, Page[WorkspaceRow]]:

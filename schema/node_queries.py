@@ -11,6 +11,7 @@ from schema.context import Context, Info
 from schema.files import file_of
 from schema.ids import Prefix, decode_any
 from schema.nodes import Node
+from schema.upload_sessions import upload_session_of
 from schema.users import User, user_of
 from schema.workspaces import workspace_of
 
@@ -54,5 +55,8 @@ async def _node(context: Context, node_id: str) -> Node | None:
         case (Prefix.USER, user_id):
             user = await context.loaders.users.load(user_id)
             return user and user_of(user, context.loaders)
+        case (Prefix.UPLOAD, upload_id):
+            upload = await context.loaders.uploads.load(upload_id)
+            return upload and upload_session_of(upload, context.loaders)
         case _:
             return None

@@ -7,7 +7,7 @@ from typing import ParamSpec, Self, TypeVar
 
 import strawberry
 
-from domain import errors
+from domain import errors, upload_errors
 from domain.errors import Refusal, Refusals
 from schema.scalars import ByteCount
 
@@ -56,6 +56,12 @@ class ProblemCode(Enum):
         "MEDIA_TYPE_NOT_ALLOWED", description="The bytes are not what the name says."
     )
     DIGEST_MISMATCH = strawberry.enum_value("DIGEST_MISMATCH", description="Other bytes arrived than were announced.")
+    TOO_MANY_UPLOADS = strawberry.enum_value(
+        "TOO_MANY_UPLOADS", description="As many of your uploads are under way as may be at a time."
+    )
+    UPLOAD_ENDED = strawberry.enum_value("UPLOAD_ENDED", description="The upload takes no more.")
+    UPLOAD_INCOMPLETE = strawberry.enum_value("UPLOAD_INCOMPLETE", description="Bytes of the upload are missing.")
+    QUOTA_EXCEEDED = strawberry.enum_value("QUOTA_EXCEEDED", description="There is no room for so many bytes more.")
     RATE_LIMITED = strawberry.enum_value("RATE_LIMITED", description="Too much in too short a time; try again later.")
     UNAVAILABLE = strawberry.enum_value("UNAVAILABLE", description="Out of order for now; try again later.")
 
@@ -215,6 +221,47 @@ class DigestMismatch(Problem):
     actual: str = strawberry.field(description="The SHA-256 of what arrived, in hex.")
 
 
+@strawberry.type(description="As many of your uploads are under way as may be at a time.")
+class TooManyUploads(Problem):
+    """See `domain.upload_errors.TooManyUploads`."""
+
+    maximum: int = strawberry.field(description="How many a user may have at a time.")
+
+
+@strawberry.type(description="The upload takes no more.")
+class UploadEnded(Problem):
+    """See `domain.upload_errors.UploadEnded`."""
+
+    state: str = strawberry.field(description="Where it stands, as `UploadState` names it.")
+
+
+@strawberry.type(description="Bytes of the upload are missing.")
+class UploadIncomplete(Problem):
+    """See `domain.upload_errors.UploadIncomplete`."""
+
+    received: ByteCount = strawberry.field(description="How many bytes have come.")
+    size: ByteCount = strawberry.field(description="How many were announced.")
+
+
+@strawberry.enum(description="Whose limit it is.")
+class QuotaScope(Enum):
+    """The names of `db.models.QuotaKind`."""
+
+    WORKSPACE = strawberry.enum_value("WORKSPACE", description="What the workspace may hold.")
+    USER = strawberry.enum_value("USER", description="What the user may bring, to whatever workspaces.")
+
+
+@strawberry.type(description="There is no room for so many bytes more.")
+class QuotaExceeded(Problem):
+    """See `domain.upload_errors.QuotaExceeded`."""
+
+    scope: QuotaScope = strawberry.field(description="Whose limit it is.")
+    limit: ByteCount = strawberry.field(description="How many bytes there may be.")
+    used: ByteCount = strawberry.field(description="How many there are, all versions counted.")
+    reserved: ByteCount = strawberry.field(description="How many are kept for uploads under way.")
+    requested: ByteCount = strawberry.field(description="How many more were asked for.")
+
+
 @strawberry.type(description="Too much in too short a time; try again later.")
 class RateLimited(Problem):
     """See `domain.errors.RateLimited`."""
@@ -259,6 +306,10 @@ PROBLEMS: dict[type[Refusal], type[Problem]] = {
     errors.ExtensionNotAllowed: ExtensionNotAllowed,
     errors.MediaTypeNotAllowed: MediaTypeNotAllowed,
     errors.DigestMismatch: DigestMismatch,
+    upload_errors.TooManyUploads: TooManyUploads,
+    upload_errors.UploadEnded: UploadEnded,
+    upload_errors.UploadIncomplete: UploadIncomplete,
+    upload_errors.QuotaExceeded: QuotaExceeded,
     errors.RateLimited: RateLimited,
     errors.Unavailable: Unavailable,
 }
@@ -284,7 +335,7 @@ Resolver = Callable[Arguments, Awaitable[Answer]]
 def problem_of(refusal: Refusal) -> Problem:
     """The problem that tells of a refusal; its details have the same names."""
     told = PROBLEMS[type(refusal)]
-    details = {name: _plain(value) for name, value in vars(refusal).items() if name in told.__annotations__}
+    details = {name: _plain(name, value) for name, value in vars(refusal).items() if name in told.__annotations__}
     return told(code=ProblemCode(refusal.code), message=refusal.message, path=list(refusal.path) or None, **details)
 
 
@@ -311,5 +362,7 @@ def refusable(payload: type[Answer]) -> Callable[[Resolver[Arguments, Answer]], 
     return decorate
 
 
-def _plain(value: object) -> object:
+def _plain(name: str, value: object) -> object:
+    if name == "scope":
+        return QuotaScope[str(value)]
     return list(value) if isinstance(value, tuple) else value

@@ -19,6 +19,8 @@ from schema.problems import PROBLEMS
 from schema.scalars import SCALARS
 from schema.sessions import SessionMutations
 from schema.two_factor import TwoFactorMutations
+from schema.upload_session_mutations import UploadSessionMutations
+from schema.upload_session_queries import UploadSessionQueries
 from schema.uploads import UPLOAD, UploadMutations, UploadSlot
 from schema.user_queries import UserQueries
 from schema.workspace_mutations import WorkspaceMutations
@@ -27,7 +29,7 @@ from schema.workspaces import Workspace
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(NodeQueries, FileQueries, WorkspaceQueries, PolicyQueries, UserQueries, EventQueries):
+class Query(NodeQueries, FileQueries, WorkspaceQueries, PolicyQueries, UserQueries, EventQueries, UploadSessionQueries):
     """The root of queries."""
 
 
@@ -40,6 +42,7 @@ class Mutation(
     PasswordMutations,
     AccountMutations,
     UploadMutations,
+    UploadSessionMutations,
     FileMutations,
     WorkspaceMutations,
     MemberMutations,

@@ -17,7 +17,7 @@ from strawberry.types.scalar import ScalarDefinition
 from db.rows import FileRow
 from domain.errors import InvalidInput, NotSignedIn, Refusal, ScopeMissing
 from domain.new_files import Upload, create_files
-from domain.uploads import Received, UploadIntent
+from domain.uploads import Received, Replaced, UploadIntent
 from schema.context import Context, Info
 from schema.execution import Prepared
 from schema.files import File, file_of
@@ -65,6 +65,12 @@ class UploadFileInput:
     )
     digest: str | None = strawberry.field(
         default=None, description="The SHA-256 of its bytes in hex: bytes that differ are refused."
+    )
+    replaces: strawberry.ID | None = strawberry.field(
+        default=None, description="The file that is to have these bytes as its newest version, under its name."
+    )
+    if_revision: int | None = strawberry.field(
+        default=None, description="With `replaces`: refuse with `CONFLICT` unless the file is at this revision."
     )
 
 
@@ -167,7 +173,13 @@ def _intent(upload: Mapping[str, Any]) -> UploadIntent:
         name=upload.get("name"),
         workspace_id=None if workspace_id is None else decode(Prefix.WORKSPACE, workspace_id),
         digest=upload.get("digest"),
+        replaces=replaced_by(upload.get("replaces"), upload.get("ifRevision")),
     )
+
+
+def replaced_by(file_id: str | None, revision: int | None) -> Replaced | None:
+    """The file that an input is to replace, if it names one."""
+    return None if file_id is None else Replaced(decode(Prefix.FILE, file_id), revision)
 
 
 def _parse_value(value: object) -> UploadSlot:

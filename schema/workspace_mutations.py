@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from domain import purges, workspaces
+from domain.backends import Backends
 from domain.workspaces import Deletion, NewName
 from schema.context import Info, changing
 from schema.ids import Prefix, decode
@@ -95,5 +96,5 @@ class WorkspaceMutations:
         deletion = Deletion(decode(Prefix.WORKSPACE, input.id), input.purge_files)
         async with changing(context) as tx:
             row = await workspaces.delete_workspace(tx, context.ports, context.viewer, deletion, context.request)
-        await purges.begin(context.db, context.store, row.id, context.ports.clock.now())
+        await purges.begin(Backends(context.db, context.store, context.ports), row.id)
         return DeleteWorkspacePayload(workspace=workspace_of(row, context.loaders))

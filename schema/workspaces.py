@@ -4,9 +4,9 @@ from uuid import UUID
 
 import strawberry
 
+from db.models import QuotaKind
 from db.models import WorkspaceRole as Role
 from db.rows import WorkspaceRow
-from domain.quotas import limit_of
 from schema.connections import (
     After,
     Before,
@@ -25,20 +25,10 @@ from schema.invitations import Invitation, invitations_of
 from schema.loaders import Loaders, present
 from schema.members import Member, WorkspaceRole, members_of
 from schema.nodes import Node
-from schema.scalars import ByteCount, DateTime, parse_date_time
+from schema.scalars import DateTime, parse_date_time
+from schema.usages import Usage, usage_of
 
 CURSORS = Cursors("CREATED_AT", lambda row: row.created_at, parse_date_time)
-
-
-@strawberry.type(description="How much lies in a workspace, and how much may.")
-class Usage:
-    """See `domain.quotas`."""
-
-    files: int = strawberry.field(description="How many files it has.")
-    used: ByteCount = strawberry.field(description="The bytes of all their versions.")
-    limit: ByteCount | None = strawberry.field(
-        description="The bytes that it should hold at most; null for no limit. Uploads over it are not refused yet."
-    )
 
 
 @strawberry.type(description="Who owns files: everyone has a personal one, and teams share one.")
@@ -71,9 +61,8 @@ class Workspace(Node):
     @strawberry.field(description="How much lies in it.")
     async def usage(self, info: Info) -> Usage:
         """One statement for all workspaces of a list."""
-        row = await present(self.loaders.usages.load(self.row.id))
-        limit = limit_of(info.context.ports.workspace_policy, row.quota_limit)
-        return Usage(files=row.files, used=ByteCount(row.used), limit=None if limit is None else ByteCount(limit))
+        line = await present(self.loaders.usages.load(self.row.id))
+        return usage_of(line, QuotaKind.WORKSPACE, info.context)
 
 
 def workspace_of(row: WorkspaceRow, loaders: Loaders) -> Workspace:

@@ -9,12 +9,13 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from strawberry.utils.str_converters import to_camel_case
 
-from api import bodies, envelope, negotiation
+from api import bodies, envelope, negotiation, tus_heads
 from api.envelope import EnvelopeBreach
 from api.problems import STATUS
 from api.settings import Settings
 from api.settings_lines import lines
 from api.variables import PLATFORM_NAMES, read_settings, variable_of
+from domain import errors, upload_errors
 from domain.errors import Refusal
 
 ROOT = Path(__file__).parent.parent
@@ -84,7 +85,9 @@ def _size(count: int) -> str:
 def _refusals_table() -> Iterator[str]:
     yield "| Code | Kind | Status elsewhere | Details | Meaning |"
     yield "|---|---|---|---|---|"
-    for refusal in Refusal.__subclasses__():
+    named = [each for module in (errors, upload_errors) for each in vars(module).values()]
+    refusals: list[type[Refusal]] = [each for each in named if isinstance(each, type) and Refusal in each.__bases__]
+    for refusal in refusals:
         own = [field.name for field in fields(refusal) if field.name not in {"message", "path"}]
         details = ", ".join(f"`{to_camel_case(name)}`" for name in own)
         yield f"| `{refusal.code}` | {refusal.kind} | {STATUS[refusal.kind]} | {details} | {_first_line(refusal)} |"
@@ -93,7 +96,7 @@ def _refusals_table() -> Iterator[str]:
 def _breaches_table() -> Iterator[str]:
     yield "| Code | Status | Meaning |"
     yield "|---|---|---|"
-    named = [each for module in (bodies, envelope, negotiation) for each in vars(module).values()]
+    named = [each for module in (bodies, envelope, negotiation, tus_heads) for each in vars(module).values()]
     breaches = {each for each in named if isinstance(each, type) and issubclass(each, EnvelopeBreach)}
     for breach in sorted(breaches, key=lambda breach: (breach.status, breach.code, breach.__name__)):
         if "code" in vars(breach):

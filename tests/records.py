@@ -7,10 +7,13 @@ from typing import Any, cast
 from uuid import UUID
 from zlib import crc32
 
+from sqlalchemy import select
+from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from api.ports import SystemRandomness
 from api.seals import AesSealer
+from db import quotas
 from db.engine import Database
 from db.models import (
     Blob,
@@ -18,6 +21,7 @@ from db.models import (
     FileStatus,
     MailTokenPurpose,
     Member,
+    QuotaKind,
     Session,
     User,
     UserRole,
@@ -25,8 +29,9 @@ from db.models import (
     Workspace,
     WorkspaceRole,
 )
+from db.quotas import Entry
 from db.rates import RateCounter
-from domain.policy import KeyPolicy, Rates, SessionPolicy, UploadPolicy, WorkspacePolicy
+from domain.policy import KeyPolicy, Rates, SessionPolicy, UploadPolicy, UploadSessionPolicy, WorkspacePolicy
 from domain.ports import Ports
 from domain.rates import Allowance
 from domain.signatures import Signer
@@ -64,7 +69,8 @@ def make_ports(clock: MovableClock, rates: Rates | None = None) -> Ports:
         tokens=TokenIssuer((shared_key(b"t" * 32),), "https://files.example", timedelta(hours=1)),
         signer=Signer(b"s" * 32),
         policy=UploadPolicy(1 << 30, 100, frozenset({"txt"}), frozenset({"exe"})),
-        workspace_policy=WorkspacePolicy(0, timedelta(days=7)),
+        workspace_policy=WorkspacePolicy(0, 0, timedelta(days=7)),
+        upload_sessions=UploadSessionPolicy(timedelta(days=1), timedelta(days=7), 5, 1 << 20, 1 << 20),
         session_policy=SessionPolicy(timedelta(days=30), timedelta(days=365)),
         key_policy=KeyPolicy(3),
         mail_token_lifetimes=dict.fromkeys(MailTokenPurpose, timedelta(hours=1)),
@@ -169,6 +175,10 @@ async def add_file(db: Database, owner: Person, content: Bytes) -> tuple[UUID, U
     )
     async with db.transaction() as tx:
         await tx.add(_blob(content), file, _version(file.id, file.version_id, 1, content))
+        size = len(content.data)
+        await quotas.post(
+            tx, [Entry(owner.workspace_id, QuotaKind.WORKSPACE, size, 0, 1), Entry(owner.id, QuotaKind.USER, 0, 0, 1)]
+        )
     return file.id, file.version_id
 
 
@@ -177,6 +187,8 @@ async def add_version(db: Database, file_id: UUID, number: int, content: Bytes) 
     version_id = uuid7()
     async with db.transaction() as tx:
         await tx.add(_blob(content), _version(file_id, version_id, number, content))
+        workspace_id = await tx.scalar(select(col(File.workspace_id)).where(col(File.id) == file_id))
+        await quotas.post(tx, [Entry(workspace_id, QuotaKind.WORKSPACE, len(content.data), 0, 0)])
     return version_id
 
 

@@ -47,6 +47,7 @@ ROLES = {
     "disabled": WorkspaceRole.OWNER,
     "companion": WorkspaceRole.OWNER,
 }
+CREATE_UPLOAD = "mutation ($input: CreateUploadInput!) { createUpload(input: $input) { uploadSession { id } } }"
 # What changes beside the requests: it is written a little later than they are answered.
 WRITTEN_LATER = {"last_used_at"}
 _numbers = count(1)
@@ -130,6 +131,13 @@ async def set_stage(parts: Parts, client: AsyncClient, right: Right) -> Stage:
     file = await uploaded(client, owner, workspaceId=ids["workspace"])
     found = await ask(client, "query ($id: ID!) { file(id: $id) { version { id } } }", owner, id=file["id"])
     ids |= {"file": file["id"], "version": found["file"]["version"]["id"]}
+    announced = await ask(
+        client,
+        CREATE_UPLOAD,
+        owner,
+        input={"name": "b.txt", "size": 0, "transport": "TUS", "workspaceId": ids["workspace"]},
+    )
+    ids["upload_session"] = announced["createUpload"]["uploadSession"]["id"]
     return Stage(parts, client, ids, {**headers, "nobody": {}}, names, token.text)
 
 

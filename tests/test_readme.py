@@ -17,4 +17,5 @@ def test_the_first_session_with_curl_works_as_written(live: Live, tmp_path: Path
     assert '"totalCount":1' in done.stdout
     assert (tmp_path / "back.txt").read_bytes() == (tmp_path / "cairn.txt").read_bytes()
     assert (tmp_path / "copy.txt").read_bytes() == (tmp_path / "cairn.txt").read_bytes()
-    assert done.stdout.endswith("cairn")
+    assert "cairn{" in done.stdout
+    assert '"size":48},"problems":[]' in (tmp_path / "completed.json").read_text()

@@ -10,7 +10,9 @@ from db.models.files import Blob, File, FileStatus, Version
 from db.models.jobs import Job, JobState
 from db.models.mail_tokens import MailToken, MailTokenPurpose
 from db.models.people import Challenge, KnownDevice, RecoveryCode, RefreshToken, Session, TwoFactor, User, UserRole
+from db.models.quotas import Quota, QuotaKind
 from db.models.record import FOLDED, JSON_COLUMN, Record
+from db.models.uploads import Upload, UploadPart, UploadState, UploadTransport
 from db.models.workspaces import Invitation, Member, Workspace, WorkspaceRole
 
 __all__ = [
@@ -30,11 +32,17 @@ __all__ = [
     "MailToken",
     "MailTokenPurpose",
     "Member",
+    "Quota",
+    "QuotaKind",
     "Record",
     "RecoveryCode",
     "RefreshToken",
     "Session",
     "TwoFactor",
+    "Upload",
+    "UploadPart",
+    "UploadState",
+    "UploadTransport",
     "User",
     "UserRole",
     "Version",

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, String
 from uuid_utils.compat import uuid7
 
@@ -22,21 +22,18 @@ class WorkspaceRole(StrEnum):
 class Workspace(Record, table=True):
     """Who owns files. `personal_user_id` is set for the one that each user is given at signup.
 
-    `quota_limit` is in bytes: None is the default of the settings, 0 is no limit. One with `deleted_at` has no members
-    any more; it stays until its last file is purged.
+    One with `deleted_at` has no members any more; it stays until its last file is purged.
     """
 
     __tablename__ = "workspaces"
     __table_args__ = (
         UniqueConstraint("personal_user_id"),
-        CheckConstraint("quota_limit >= 0", name="quota_limit"),
         Index(None, "deleted_at"),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     name: str
     personal_user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE")
-    quota_limit: int | None = Field(default=None, sa_type=BigInteger)
     created_at: datetime
     deleted_at: datetime | None = None
 

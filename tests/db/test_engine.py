@@ -13,7 +13,7 @@ from sqlmodel import SQLModel, col
 from uuid_utils.compat import uuid7
 
 from db.engine import Database, Duplicate, Missing, Transaction
-from db.models import Event, Member, User, Workspace, WorkspaceRole
+from db.models import Event, Member, Quota, QuotaKind, User, Workspace, WorkspaceRole
 
 NOW = datetime.now(UTC)
 together: list[list[str]] = []
@@ -190,7 +190,7 @@ async def test_a_broken_database_is_asked_once_for_all_that_wait(database_url: s
 async def test_other_constraints_than_unique_ones_are_no_duplicates(database_url: str) -> None:
     database = Database(database_url)
     with pytest.raises(IntegrityError):
-        await add(database, Workspace(name="below nothing", quota_limit=-1, created_at=NOW))
+        await add(database, Quota(owner_id=uuid7(), kind=QuotaKind.WORKSPACE, quota_limit=-1))
     await database.close()
 
 

@@ -12,6 +12,7 @@ from sqlmodel import SQLModel, col
 from db.engine import Transaction
 from db.models import Blob, Event, File, Version, Workspace
 from domain import blobs, purges, workspaces
+from domain.backends import Backends
 from domain.viewer import Viewer
 from domain.workspaces import Deletion
 from storage.disk import DiskStore
@@ -74,7 +75,7 @@ async def test_files_and_bytes_of_a_deleted_workspace_go_and_history_stays(
     await fill(scene, store, 3)
     assert await count(scene, Blob) == 4
     await delete(scene)
-    await purges.begin(scene.db, store, scene.workspace_id, NOW)
+    await purges.begin(Backends(scene.db, store, scene.ports), scene.workspace_id)
     assert [await count(scene, table) for table in (File, Version, Blob)] == [0, 0, 0]
     assert await place(scene) is None
     assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []
@@ -95,23 +96,23 @@ async def test_what_was_cut_short_is_finished_by_a_sweep(
     monkeypatch.setattr(purges, "BATCHES_AT_ONCE", 1)
     await fill(scene, store, 5)
     await delete(scene)
-    await purges.begin(scene.db, store, scene.workspace_id, NOW)
+    await purges.begin(Backends(scene.db, store, scene.ports), scene.workspace_id)
     assert await count(scene, File) == 3
     assert await place(scene) == scene.workspace_id
-    await purges.sweep_workspaces(scene.db, store, NOW)
+    await purges.sweep_workspaces(Backends(scene.db, store, scene.ports))
     await blobs.sweep(scene.db, store, NOW)
     assert [await count(scene, table) for table in (File, Version, Blob)] == [0, 0, 0]
     assert await place(scene) is None
-    await purges.sweep_workspaces(scene.db, store, NOW)
+    await purges.sweep_workspaces(Backends(scene.db, store, scene.ports))
 
 
 async def test_a_workspace_that_is_not_deleted_is_left_alone(scene: Scene, store: DiskStore) -> None:
-    await purges.begin(scene.db, store, scene.workspace_id, NOW)
-    await purges.sweep_workspaces(scene.db, store, NOW)
+    await purges.begin(Backends(scene.db, store, scene.ports), scene.workspace_id)
+    await purges.sweep_workspaces(Backends(scene.db, store, scene.ports))
     assert await place(scene) == scene.workspace_id
 
 
 async def test_files_that_another_process_purged_meanwhile_are_told_of_once(scene: Scene) -> None:
     async with scene.db.transaction() as tx:
-        assert await purges._purge(tx, scene.workspace_id, {scene.id("owner"): 1}, NOW) == []
+        assert await purges._purge(tx, scene.ports, scene.workspace_id, {scene.id("owner"): 1}) == []
     assert await scene.events() == []

@@ -18,7 +18,7 @@ from domain.errors import (
 from domain.media import HEAD_BYTES
 from domain.policy import Limit, UploadPolicy
 from domain.rates import Allowance
-from domain.uploads import Admission, Part, Receiver, UploadIntent, admit_part
+from domain.uploads import Admission, Destination, Part, Receiver, UploadIntent, admit_part
 from domain.viewer import Viewer
 from storage.disk import DiskStore
 from storage.store import BlobWriter, Stored, StoreError, StoreFull
@@ -73,10 +73,10 @@ class BrokenStore(DiskStore):
 
 def test_the_name_in_the_input_wins_over_the_parts() -> None:
     part = Part(filename="part.txt", media_type="text/plain", declared_size=100)
-    named = admit_part(POLICY, WORKSPACE, UploadIntent(name="dir/input.txt", digest="AB" * 32), part)
+    named = admit_part(POLICY, Destination(WORKSPACE, ()), UploadIntent(name="dir/input.txt", digest="AB" * 32), part)
     assert (named.name, named.digest, named.limit) == ("input.txt", "ab" * 32, 100)
     assert (named.workspace_id, named.declared_media_type) == (WORKSPACE, "text/plain")
-    assert admit_part(POLICY, WORKSPACE, UploadIntent(), part).name == "part.txt"
+    assert admit_part(POLICY, Destination(WORKSPACE, ()), UploadIntent(), part).name == "part.txt"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_the_name_in_the_input_wins_over_the_parts() -> None:
 )
 def test_a_part_is_refused_by_its_head(intent: UploadIntent, part: Part, refusal: type[Refusal]) -> None:
     with pytest.raises(refusal):
-        admit_part(POLICY, WORKSPACE, intent, part)
+        admit_part(POLICY, Destination(WORKSPACE, ()), intent, part)
 
 
 async def test_received_bytes_are_counted_and_their_head_is_kept(tmp_path: Path) -> None:

@@ -97,6 +97,12 @@ async def test_a_quota_is_told_to_members(client: AsyncClient, settings: Setting
             "problems": [],
         }
         assert (await ask(client, query, ada, id=place))["workspace"] == {"usage": {"limit": told}}
+    own = """mutation ($input: SetQuotaInput!) { setQuota(input: $input) {
+      user { username account { usage { limit } } } } }"""
+    given = await ask(client, own, boss, input={"userId": ada.id, "limit": 5})
+    assert given["setQuota"]["user"] == {"username": "ada", "account": {"usage": {"limit": 5}}}
+    for both in ({}, {"userId": ada.id, "workspaceId": place}):
+        assert (await ask(client, QUOTA, boss, input=both))["setQuota"]["problems"][0]["code"] == "BAD_USER_INPUT"
     absent = (await ask(client, QUOTA, boss, input={"workspaceId": "wsp_x", "limit": 1}))["setQuota"]
     assert absent["problems"] == [{"code": "NOT_FOUND", "path": ["workspaceId"]}]
     for wrong in (-1, 2**63, "1", 1.5):
@@ -214,5 +220,7 @@ def test_files_are_reached_by_no_other_fields_than_those_that_were_judged() -> N
         "File.version",
         "FileResult.file",
         "RenameFilePayload.file",
+        "CompleteUploadPayload.file",
+        "UploadSession.file",
         "UploadFilePayload.file",
     }
