@@ -107,7 +107,7 @@ class Tus:
             upload = await writable_upload(rows, viewer, decode(Prefix.UPLOAD, scope["path_params"]["upload_id"]))
         require_transport(upload, UploadTransport.TUS)
         if method == "HEAD":
-            return await self._tell(upload)
+            return await self._tell(scope, viewer, upload)
         if method == "PATCH":
             return await self._continue(scope, receive, viewer, upload)
         if method == "DELETE":
@@ -140,7 +140,7 @@ class Tus:
             upload = await self._receive(receive, Piece(backends, upload, 0, _length(headers)), checksum)
         return self._created(await self._completed(scope, viewer, upload))
 
-    async def _tell(self, upload: UploadRow) -> Response:
+    async def _tell(self, scope: Scope, viewer: Viewer, upload: UploadRow) -> Response:
         if upload.state in _ENDED:
             raise has_ended(upload)
         # Whoever asks how far it has come is about to go on from there.
@@ -156,6 +156,8 @@ class Tus:
             told["Upload-Length"] = str(upload.size)
         if upload.state != UploadState.COMMITTED:
             upload = upload._replace(received=await reach_of(self._backends, upload))
+            # A process that died after the last byte told nobody: to this client the upload is done when it has come.
+            upload = await self._completed(scope, viewer, upload)
         return Response(status_code=HTTPStatus.OK, headers=told | self._progress(upload))
 
     async def _continue(self, scope: Scope, receive: Receive, viewer: Viewer, upload: UploadRow) -> Response:
@@ -163,7 +165,7 @@ class Tus:
         tus_heads.require_piece(headers)
         offset, checksum = tus_heads.offset_of(headers), tus_heads.checksum_of(headers)
         size, length = tus_heads.number_of(headers, "upload-length"), _length(headers)
-        if upload.state == UploadState.COMMITTED and (offset, length) == (upload.size, 0):
+        if upload.state in {UploadState.VERIFYING, UploadState.COMMITTED} and (offset, length) == (upload.size, 0):
             return Response(status_code=HTTPStatus.NO_CONTENT, headers=self._progress(upload))
         if size is not None:
             async with self._backends.db.transaction() as tx:

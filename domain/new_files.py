@@ -15,7 +15,7 @@ from domain.media import Inspection
 from domain.new_versions import Newcomer, NewVersions
 from domain.ports import Ports
 from domain.scopes import Scope
-from domain.upload_errors import QuotaExceeded
+from domain.upload_errors import QuotaExceeded, UploadEnded
 from domain.uploads import Received
 from domain.viewer import Viewer
 from storage.store import BlobStore
@@ -58,7 +58,8 @@ async def create_files(db: Database, store: BlobStore, upload: Upload) -> list[F
     created = iter(await _created(db, creation) if creation.inspected else [])
     outcomes = [next(created) if isinstance(item, Inspected) else item for item in judged]
     for arrival, outcome in zip(upload.arrivals, outcomes, strict=True):
-        if isinstance(arrival, Received):
+        # Whoever ended an upload meanwhile has settled what becomes of its bytes: they may be a file's already.
+        if isinstance(arrival, Received) and not isinstance(outcome, UploadEnded):
             await (delete if isinstance(outcome, Refusal) else release)(store, arrival.stored.key)
     return outcomes
 

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from api.settings import Settings
+from db import uploads
 from db.models import Upload, UploadState
 from tests.asking import Account, ask, create_key, sign_up
 from tests.backstage import changing, uuid_of
@@ -217,6 +218,20 @@ async def test_bytes_of_a_broken_request_are_kept(client: AsyncClient, ada: Acco
         await send(client, ada, url, 0, broken())
     assert (await head(client, ada, url)).headers["upload-offset"] == "6"
     assert (await send(client, ada, url, 6, b"world")).status_code == 204
+
+
+async def test_what_came_whole_before_a_process_died_becomes_a_file_when_it_is_asked_for(
+    client: AsyncClient, ada: Account, settings: Settings
+) -> None:
+    url = await created(client, ada, 5)
+    async with changing(settings.database_url) as tx:
+        row = await uploads.lock(tx, uuid_of(url.rpartition("/")[2]))
+    assert row is not None
+    (settings.data_folder / "incoming" / row.blob_key).write_bytes(b"hello")
+    told = await head(client, ada, url)
+    assert (told.status_code, told.headers["upload-offset"]) == (200, "5")
+    assert "cairn-file" in told.headers
+    assert (await session(client, ada, url))["state"] == "COMMITTED"
 
 
 async def test_whoever_asks_how_far_it_came_takes_over(client: AsyncClient, ada: Account) -> None:

@@ -70,6 +70,18 @@ async def test_two_who_complete_at_once_make_one_file(scene: Scene, backends: Ba
     assert await is_exact(scene.db)
 
 
+async def test_two_who_verify_at_once_make_one_file_and_keep_its_bytes(
+    scene: Scene, backends: Backends, store: Faulty
+) -> None:
+    upload = await piece(backends, await announced(backends, scene))
+    upload = await changed(scene.db, upload, state=UploadState.VERIFYING)
+    await asyncio.gather(*(verify(backends, scene.viewer("owner"), upload, FACTS) for _ in range(5)))
+    late = await verify(backends, scene.viewer("owner"), upload, FACTS)
+    assert late.state == UploadState.COMMITTED
+    assert await store.first_bytes(upload.blob_key, 20) == b"hello world"
+    assert await is_exact(scene.db)
+
+
 async def test_a_store_that_fails_leaves_the_upload_to_be_completed_again(
     scene: Scene, backends: Backends, store: Faulty
 ) -> None:
