@@ -41,7 +41,9 @@ async def _parts(settings: Settings) -> AsyncIterator[Parts]:
     parts = parts_of(settings)
     try:
         await parts.db.check()
+        parts.db.bus.open(parts.carriers)
         yield parts
     finally:
         parts.hasher.close()
+        await parts.db.bus.close()
         await parts.db.close()

@@ -30,6 +30,8 @@ def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstr
             closing.push_async_callback(parts.db.close)
             if parts.redis:
                 closing.push_async_callback(parts.redis.close)
+            parts.db.bus.open(parts.carriers)
+            closing.push_async_callback(parts.db.bus.close)
             await parts.store.open()
             closing.push_async_callback(parts.store.close)
             closing.push_async_callback(parts.recorder.close)

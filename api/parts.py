@@ -1,5 +1,6 @@
 """What lives as long as the application, made of the settings: the database, the store, and what the rules need."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,10 +14,13 @@ from api.seals import AesSealer
 from api.secrets import SEALS, SIGNED_URLS, derive_key, secrets_of, token_keys
 from api.settings import Settings
 from api.worker import Worker
+from db.bus import Carrier
 from db.engine import Database
 from db.models import MailTokenPurpose
+from db.postgres_carrier import PostgresCarrier
 from db.rates import RateCounter
 from db.redis import RedisLink
+from db.redis_carrier import RedisCarrier
 from domain.backends import Backends
 from domain.completions import VERIFY_JOB, verify_by_job
 from domain.jobs import JobKind, JobKinds
@@ -54,6 +58,7 @@ class Parts:
     ports: Ports
     recorder: DownloadRecorder
     authenticator: Authenticator
+    carriers: Sequence[Carrier]
 
     @property
     def backends(self) -> Backends:
@@ -108,7 +113,8 @@ def parts_of(settings: Settings) -> Parts:
         store_name=store.name,
     )
     authenticator = Authenticator(db, ports, KeyUses.into(db, clock))
-    return Parts(db, store, redis, hasher, ports, DownloadRecorder.into(db, clock), authenticator)
+    recorder = DownloadRecorder.into(db, clock)
+    return Parts(db, store, redis, hasher, ports, recorder, authenticator, _carriers(settings.database_url, redis))
 
 
 def worker_of(parts: Parts) -> Worker:
@@ -123,6 +129,13 @@ def worker_of(parts: Parts) -> Worker:
     reset = JobKind(RESET_JOB, partial(send_reset, parts.db, parts.ports), is_secret=True)
     verify = JobKind(VERIFY_JOB, partial(verify_by_job, parts.backends), timeout_seconds=VERIFY_SECONDS)
     return Worker(parts.db, parts.ports.clock, JobKinds((send, reset, verify)))
+
+
+def _carriers(database_url: str, redis: RedisLink | None) -> list[Carrier]:
+    """What takes news to other processes, the better first. An embedded database has one process, so far."""
+    by_redis: list[Carrier] = [RedisCarrier(redis)] if redis else []
+    by_postgres: list[Carrier] = [PostgresCarrier(database_url)] if database_url.startswith("postgresql") else []
+    return by_redis + by_postgres
 
 
 def _mail_token_lifetimes(settings: Settings) -> MailTokenLifetimes:

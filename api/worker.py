@@ -62,7 +62,7 @@ class Worker:
         self._awake = asyncio.Event()
         self._stopping = False
         self._ended = asyncio.Event()
-        db.listen(jobs.TOPIC, self._awake.set)
+        db.bus.listen(jobs.TOPIC, lambda _: self._awake.set())
 
     def stop(self) -> None:
         """Take no more jobs, and let `run` end with those that are under way."""

@@ -27,6 +27,7 @@ from sqlmodel import SQLModel
 
 from db import migrations
 from db.batches import Batches
+from db.bus import Bus, News
 from db.frequent import FrequentSelect
 
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
@@ -113,19 +114,21 @@ class _Failed:
 class Transaction(Rows):
     """A connection that also writes; what it wrote is committed when its block ends, or not at all."""
 
-    __slots__ = ("_topics",)
+    __slots__ = ("_news",)
 
-    def __init__(self, connection: AsyncConnection, topics: set[str]) -> None:
+    def __init__(self, connection: AsyncConnection, news: list[News]) -> None:
         super().__init__(connection)
-        self._topics = topics
+        self._news = news
 
     async def frequent(self, select: FrequentSelect, parameters: dict[str, Any]) -> Sequence[Any]:
         """Every row of the select, as seen by this transaction, which the driver alone knows nothing of."""
         return await self.all(select.statement, parameters)
 
-    def announce(self, topic: str) -> None:
-        """Have those who listen to a topic in this process told, once this is committed."""
-        self._topics.add(topic)
+    def tell(self, topic: str, **body: Any) -> None:  # noqa: ANN401 - whatever JSON has
+        """Have those who listen to a topic told, in this process and in others, once this is committed."""
+        news = News(topic, body)
+        if news not in self._news:
+            self._news.append(news)
 
     async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> int:
         """Run an update or delete and give the number of rows it touched. Raises Duplicate and Missing."""
@@ -183,7 +186,7 @@ class Database:
         self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         self._asked: dict[SharedRead[Any, Any], Batches[Any, Any]] = {}
         self._shared: dict[SharedWrite[Any, Any], Batches[Any, Any]] = {}
-        self._listeners: dict[str, list[Callable[[], None]]] = {}
+        self.bus = Bus()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Rows]:
@@ -194,16 +197,10 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction: committed when the block ends, rolled back when it raises."""
-        topics: set[str] = set()
+        news: list[News] = []
         async with self._writer.begin() as connection:
-            yield Transaction(connection, topics)
-        for topic in topics:
-            for listener in self._listeners.get(topic, ()):
-                listener()
-
-    def listen(self, topic: str, listener: Callable[[], None]) -> None:
-        """Call this after each commit of a transaction, in this process, that announced the topic."""
-        self._listeners.setdefault(topic, []).append(listener)
+            yield Transaction(connection, news)
+        self.bus.tell(news)
 
     async def ask(self, load: SharedRead[Question, Answer], question: Question) -> Answer | None:
         """What `load` finds for a question, in one statement with all that wait for the same at that moment.

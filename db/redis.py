@@ -23,6 +23,8 @@ T = TypeVar("T")
 TIMEOUT_SECONDS = 0.08
 RETRY_SECONDS = 0.5
 MAXIMUM_CONNECTIONS = 64
+CHECK_SECONDS = 10.0
+"""How often whoever listens asks whether Redis is still there, when nothing comes."""
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +87,25 @@ class RedisLink:
             return answer
 
         return await self.call(asked, default=None)
+
+    async def listen(self, channel: str, deliver: Callable[[str], None]) -> None:
+        """Deliver what is published to a channel, until Redis is out of order. Never raises."""
+        subscription = self._client.pubsub()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await subscription.subscribe(channel)
+            while True:
+                message = await subscription.get_message(ignore_subscribe_messages=True, timeout=CHECK_SECONDS)
+                if message is not None:
+                    deliver(message["data"].decode(errors="replace"))
+                elif not await self.ping():
+                    return
+        except (TimeoutError, RedisError, OSError) as fault:
+            _log.debug("News are not heard by Redis (%s)", type(fault).__name__)
+        finally:
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(self._timeout_seconds):
+                    await subscription.aclose()  # type: ignore[no-untyped-call]
 
     async def ping(self) -> bool:
         """Whether Redis answers right now."""

@@ -106,7 +106,7 @@ async def enqueue(tx: Transaction, job: NewJob) -> UUID | None:
     )
     if not await jobs.add(tx, row):
         return None
-    tx.announce(TOPIC)
+    tx.tell(TOPIC)
     return row.id
 
 
@@ -160,7 +160,7 @@ async def give_back(tx: Transaction, job: JobRow, now: datetime) -> None:
     # The same number of attempts comes again, under another worker's name: this one claims nothing more.
     values = {"state": JobState.WAITING, "attempts": job.attempts - 1, "run_at": now, "updated_at": now}
     await jobs.put_back(tx, job, values)
-    tx.announce(TOPIC)
+    tx.tell(TOPIC)
 
 
 async def dead(rows: Rows) -> list[DeadJobRow]:
@@ -179,7 +179,7 @@ async def retry(tx: Transaction, job_id: UUID, now: datetime) -> None:
         await jobs.revive(tx, job_id, now)
     except Duplicate:
         raise Forbidden(message="Another job does the same already.") from None
-    tx.announce(TOPIC)
+    tx.tell(TOPIC)
 
 
 def retry_delay(job: JobRow) -> timedelta:

@@ -1,5 +1,6 @@
 """What this machine has to run tests with: programs, ports, and what becomes of a test whose program is missing."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -45,4 +46,12 @@ def wait_for(reached: Callable[[], bool], seconds: float) -> bool:
     end = time.monotonic() + seconds
     while not (done := reached()) and time.monotonic() < end:
         time.sleep(0.02)
+    return done
+
+
+async def comes_true(reached: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether it was reached in time; the loop goes on meanwhile."""
+    end = time.monotonic() + seconds
+    while not (done := reached()) and time.monotonic() < end:  # noqa: ASYNC110 - what is waited for sets no event
+        await asyncio.sleep(0.02)
     return done

@@ -245,12 +245,12 @@ async def add(database: Database, row: SQLModel) -> None:
 async def test_who_listens_is_told_after_the_commit_and_only_then(database_url: str) -> None:
     database = Database(database_url)
     told: list[str] = []
-    database.listen("news", lambda: told.append("first"))
-    database.listen("news", lambda: told.append("second"))
+    database.bus.listen("news", lambda _: told.append("first"))
+    database.bus.listen("news", lambda _: told.append("second"))
     async with database.transaction() as tx:
-        tx.announce("news")
-        tx.announce("news")
-        tx.announce("what nobody listens to")
+        tx.tell("news")
+        tx.tell("news")
+        tx.tell("what nobody listens to")
         assert told == []
     assert told == ["first", "second"]
     with pytest.raises(ZeroDivisionError):
@@ -261,7 +261,7 @@ async def test_who_listens_is_told_after_the_commit_and_only_then(database_url: 
 
 async def announce_and_fail(database: Database) -> None:
     async with database.transaction() as tx:
-        tx.announce("news")
+        tx.tell("news")
         raise ZeroDivisionError
 
 

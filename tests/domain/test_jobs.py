@@ -92,7 +92,7 @@ async def test_a_job_is_claimed_once_done_and_gone(db: Database, clock: MovableC
 
 async def test_a_job_of_a_transaction_that_fails_does_not_exist_and_nobody_is_told(db: Database) -> None:
     told: list[str] = []
-    db.listen(jobs.TOPIC, lambda: told.append("!"))
+    db.bus.listen(jobs.TOPIC, lambda _: told.append("!"))
     with pytest.raises(ZeroDivisionError):
         await add_and_fail(db)
     assert (await kept(db), told) == ([], [])
@@ -250,7 +250,7 @@ async def test_a_job_that_is_given_back_waits_for_another_and_has_lost_no_attemp
 ) -> None:
     await add(db, kind="whisper")
     told: list[str] = []
-    db.listen(jobs.TOPIC, lambda: told.append("!"))
+    db.bus.listen(jobs.TOPIC, lambda _: told.append("!"))
     for worker in ("a", "b", "c"):
         [job] = await claim(db, clock, worker)
         assert job.attempts == 1
