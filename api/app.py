@@ -1,5 +1,6 @@
 """The application, wired: the only place that knows every part and every route."""
 
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 
 from api.asking import Asking, facts_of
@@ -17,19 +18,23 @@ from api.envelope import EnvelopeLimits
 from api.gate import Gate
 from api.graphiql import FILES_PATH, GraphiqlFiles, graphiql_response
 from api.graphql import GraphQLEndpoint, refusal_response
+from api.guards import Guard
 from api.health import Health, Part, health_routes
 from api.key_set import key_set_route
 from api.lifespan import lifespan_of
 from api.limits import Counting, RequestLimits
 from api.logs import get_logger
+from api.operations import Operations
 from api.parting import Parting
 from api.parts import Parts, parts_of
 from api.problems import problem, problem_response
 from api.requests import Requests
 from api.settings import Settings
 from api.signed_uploads import SignedUploads
+from api.streams import Streams
 from api.transfers import Transfers
 from api.tus import TUS_HEADERS, Tus
+from api.websocket import GraphQLSockets, SocketLimits
 from domain.errors import RateLimited
 from domain.events import RequestFacts
 from domain.viewer import Viewer
@@ -60,9 +65,16 @@ def create_app(settings: Settings) -> ASGIApp:
     """The whole service as one ASGI application. Raises SettingsError when no secret can be had."""
     parts = parts_of(settings)
     asking = Asking(parts.authenticator, Counting(parts.ports, facts_of))
+    operations, streams = _operations(settings, parts), Streams(settings.maximum_streams)
+    guard = partial(Guard, parts.db.bus)
+    limits = SocketLimits(settings.maximum_subscriptions, settings.stall_seconds)
     app = Starlette(
         routes=[
-            Route(GRAPHQL_PATH, _graphql(settings, parts)),
+            Route(GRAPHQL_PATH, _graphql(settings, parts, operations, streams)),
+            WebSocketRoute(
+                GRAPHQL_PATH,
+                GraphQLSockets(operations, parts.authenticator.standing_by, guard, streams, _report, limits),
+            ),
             Mount(FILES_PATH, GraphiqlFiles(WEB_DIST)),
             *Transfers(parts.db, parts.store, parts.ports, parts.recorder, asking).routes(),
             *Tus(parts.backends, asking).routes(),
@@ -77,7 +89,7 @@ def create_app(settings: Settings) -> ASGIApp:
     return _around(app, settings, parts)
 
 
-def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
+def _operations(settings: Settings, parts: Parts) -> Operations:
     executor = Executor(build_schema(), _query_limits(settings), _report, introspection=settings.introspection)
 
     def make_context(viewer: Viewer, facts: RequestFacts) -> Context:
@@ -90,13 +102,16 @@ def _graphql(settings: Settings, parts: Parts) -> GraphQLEndpoint:
             loaders=Loaders(parts.db, viewer, parts.ports.clock),
         )
 
+    return Operations(executor, Counting(parts.ports, facts_of), facts_of, make_context)
+
+
+def _graphql(settings: Settings, parts: Parts, operations: Operations, streams: Streams) -> GraphQLEndpoint:
     return GraphQLEndpoint(
-        executor=executor,
-        gate=Gate(executor, parts.db, parts.store, parts.ports, _envelope_limits(settings)),
-        authenticate=parts.authenticator.viewer_of,
-        counting=Counting(parts.ports, facts_of),
-        facts_of=facts_of,
-        make_context=make_context,
+        operations=operations,
+        gate=Gate(operations.executor, parts.backends, _envelope_limits(settings)),
+        identify=parts.authenticator.standing_of,
+        guard=partial(Guard, parts.db.bus),
+        streams=streams,
         report=_report,
         page=(lambda: graphiql_response(WEB_DIST, settings.public_url)) if settings.graphiql else None,
         body_bytes=settings.maximum_operations_bytes,

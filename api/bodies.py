@@ -62,7 +62,7 @@ async def read_body(receive: Receive, declared_length: int | None, limit: int) -
 
 def from_json(body: bytes, what: str = "The request's body") -> Parameters:
     """The parameters in a JSON body, which sentences call `what`. Raises RequestInvalid, and RequestTooLarge."""
-    return _parameters(_object(body, what))
+    return parameters_of(_object(body, what))
 
 
 def from_url(query_string: bytes) -> Parameters:
@@ -83,10 +83,11 @@ def from_url(query_string: bytes) -> Parameters:
         text = given.get(name)
         if text is not None:
             given[name] = _object(text.encode(), f"The URL's parameter “{name}”") if text not in {"", "null"} else None
-    return _parameters(given)
+    return parameters_of(given)
 
 
-def _parameters(given: dict[str, Any]) -> Parameters:
+def parameters_of(given: dict[str, Any]) -> Parameters:
+    """The parameters in an object. Raises RequestInvalid."""
     query = given.get("query")
     name = _checked(given, "operationName", str)
     variables = _checked(given, "variables", dict)

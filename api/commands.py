@@ -19,7 +19,7 @@ from api.app import create_app
 from api.jobs import dead_jobs, retry_job, work
 from api.logs import choose_format, configure_logs, get_logger
 from api.malloc import keep_memory
-from api.server import bind, run
+from api.server import ServerLimits, bind, run
 from api.settings import Settings, local_url
 from api.settings_lines import lines
 from api.variables import Reading, SettingsError, read_settings, variable_of
@@ -70,8 +70,7 @@ def _listen(settings: Settings, sockets: list[socket.socket], style: Literal["co
     has_started = run(
         create_app(settings),
         sockets,
-        stall_seconds=settings.stall_seconds,
-        shutdown_seconds=settings.shutdown_seconds,
+        limits=ServerLimits(settings.stall_seconds, settings.maximum_operations_bytes, settings.shutdown_seconds),
         on_listening=announce,
     )
     if not has_started:

@@ -11,6 +11,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.connections import abort, is_writable_of
 from api.envelope import SenderStalled
 from api.problems import problem
 from api.zero_copy import ZERO_COPY
@@ -23,10 +24,6 @@ READER_BYTES_PER_SECOND: Final = 8 * 1024
 
 SOCKET_BYTES: Final = 1024**2
 """About what a client has to take before its socket asks for more of a file."""
-
-CONNECTION: Final = "cairn.connection"
-"""The ASGI extension with what a server can do besides: `abort()` drops a connection with what is unsent in it,
-`is_writable()` says whether it takes a message without making it wait."""
 
 
 class ReaderStalled(OSError):  # noqa: N818 - a fact, named as such
@@ -48,14 +45,14 @@ class Deadlines:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        reader = _Reader(send, self.stall_seconds, _connection(scope).get("is_writable", _never))
+        reader = _Reader(send, self.stall_seconds, is_writable_of(scope))
         try:
             await self.app(scope, _Sender(receive, self.stall_seconds).receive, reader.send)
         except SenderStalled as stalled:
             if not reader.has_begun:
                 await _answer(stalled, scope, receive, reader.send)
         except ReaderStalled:
-            await _abort(scope)
+            await abort(scope)
 
 
 class _Sender:
@@ -108,23 +105,6 @@ class _Reader:
 
     def _patience(self, unsent: int) -> float:
         return self._stall_seconds + unsent / READER_BYTES_PER_SECOND
-
-
-async def _abort(scope: Scope) -> None:
-    # Closing would wait for the reader to take what is in the buffer.
-    abort = _connection(scope).get("abort")
-    if abort is not None:
-        abort()
-        await asyncio.sleep(0)  # the server learns of it before it wonders why the answer is incomplete
-
-
-def _connection(scope: Scope) -> dict[str, Callable[[], bool]]:
-    found: dict[str, Callable[[], bool]] = (scope.get("extensions") or {}).get(CONNECTION, {})
-    return found
-
-
-def _never() -> bool:
-    return False
 
 
 async def _answer(stalled: SenderStalled, scope: Scope, receive: Receive, send: Send) -> None:

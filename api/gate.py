@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from api.bodies import from_json
 from api.cancellation import despite_cancellation
 from api.envelope import EnvelopeBreach, EnvelopeLimits, MapInvalid, MediaTypeUnsupported, RequestTooLarge
-from api.intake import Delivery, Intake
+from api.intake import Brought, Delivery, Intake
 from api.multipart import MultipartReader
 from api.part_heads import CHARSETS, PartHead, boundary_of, shortened
 from api.upload_map import Operation, find_places, read_map
-from db.engine import Database
-from domain.ports import Ports
+from domain.backends import Backends
+from domain.events import RequestFacts
 from domain.viewer import Viewer
 from schema.execution import Executor, Prepared, Variables
 from schema.uploads import UploadSlot, uploads_of
-from storage.store import BlobStore
+
+NO_FACTS = RequestFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Incoming:
     content_type: str | None
     content_length: int | None
     chunks: AsyncIterator[bytes]
+    facts: RequestFacts = NO_FACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,7 @@ class Gate:
     """Made once; every upload passes through `receive`."""
 
     executor: Executor
-    db: Database
-    store: BlobStore
-    ports: Ports
+    backends: Backends
     limits: EnvelopeLimits
 
     @asynccontextmanager
@@ -75,8 +75,9 @@ class Gate:
         boundary = boundary_of(incoming.content_type)
         reader = MultipartReader(self._counted(incoming), boundary)
         operation, slots = await self._judge(reader, allow)
-        intake = Intake([Delivery(slot) for slot in slots], self.store, self.ports)
-        await intake.admit(self.db, viewer)
+        brought = Brought(self.backends, viewer, incoming.facts)
+        intake = Intake([Delivery(slot) for slot in slots], brought)
+        await intake.admit()
         try:
             await intake.receive(reader, _files_end(incoming, boundary))
             yield operation
@@ -96,7 +97,7 @@ class Gate:
             Operation(self.executor.schema, prepared.operation, prepared.fragments),
             given.variables,
             mapping,
-            self.ports.policy.maximum_files,
+            self.backends.ports.policy.maximum_files,
         )
         slots = [UploadSlot(place.part_name) for place in places]
         for place, slot in zip(places, slots, strict=True):

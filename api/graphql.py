@@ -7,7 +7,7 @@ database nor rules.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import orjson
 from graphql import OperationType
@@ -15,10 +15,12 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.bodies import Parameters, body_of, from_json, from_url, read_body
+from api.bodies import body_of, from_json, from_url, read_body
+from api.credentials import UNKNOWN, Standing, address_of
 from api.envelope import EnvelopeBreach, SenderGone
+from api.event_streams import send_stream
 from api.gate import Gate, Incoming
-from api.limits import Counting
+from api.guards import Guard
 from api.negotiation import (
     AnswerType,
     BodyType,
@@ -27,29 +29,15 @@ from api.negotiation import (
     answer_type,
     body_type,
     check_preflight,
+    takes_streams,
 )
+from api.operations import Answers, Asker, Operations
 from api.problems import STATUS, headers_of
+from api.streams import Streams
 from domain.errors import ExpiredCredential, Refusal
-from domain.events import RequestFacts
-from domain.viewer import NOBODY, Viewer
+from domain.stream_errors import TooManyStreams
 from schema.answers import Report, fault_body, refused
-from schema.execution import Executor, Prepared, QueryRefused, Variables
-
-OPEN_FIELDS: Final = frozenset(
-    {
-        "completeLogin",
-        "confirmEmail",
-        "login",
-        "logout",
-        "refreshSession",
-        "requestPasswordReset",
-        "resetPassword",
-        "signup",
-        "verifyEmail",
-    }
-)
-"""Root fields for who signs in or out, or has a token from a mail or wants one: an expired access token, which clients
-keep sending, keeps nobody from them."""
+from schema.execution import QueryRefused
 
 
 class MethodUnsupported(RequestRefused):
@@ -79,29 +67,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asker:
-    """Whose request it is; `expired` keeps those out who want more than to sign in."""
+class _Streamed:
+    """Answers on their way out as an event stream."""
 
-    scope: Scope
-    viewer: Viewer
-    expired: ExpiredCredential | None
+    answers: Answers
+    guard: Guard
 
 
 @dataclass(frozen=True, slots=True)
 class GraphQLEndpoint:
     """An ASGI application for one path.
 
-    `authenticate` finds the viewer of a request (raises BadCredential), `facts_of` what else is known of the request,
-    `make_context` what resolvers get; `counting` refuses viewers who ask too much; `page` answers a browser's GET,
-    None: nothing does. `body_bytes` limits JSON.
+    `operations` are prepared and resolved; `identify` finds out who sent a request (raises BadCredential), `guard`
+    watches over who reads a stream, and `streams` counts them; `page` answers a browser's GET, None: nothing does.
+    `body_bytes` limits JSON.
     """
 
-    executor: Executor
+    operations: Operations
     gate: Gate
-    authenticate: Callable[[Scope], Awaitable[Viewer]]
-    counting: Counting
-    facts_of: Callable[[Scope], RequestFacts]
-    make_context: Callable[[Viewer, RequestFacts], object]
+    identify: Callable[[Scope], Awaitable[Standing]]
+    guard: Callable[[Standing], Guard]
+    streams: Streams
     report: Report
     page: Callable[[], Response] | None
     body_bytes: int
@@ -110,64 +96,68 @@ class GraphQLEndpoint:
         """Answer one request."""
         headers = Headers(scope=scope)
         media_type = AnswerType.JSON
+        response: Response | _Streamed
         try:
             is_page_offered = self.page is not None and scope["method"] == "GET"
             media_type = answer_type(_accepted(headers), page=is_page_offered)
             if media_type is AnswerType.PAGE and self.page is not None:
                 response = self.page()
             else:
-                response = _response(await self._answer(scope, headers, receive), media_type)
+                answer = await self._answer(scope, headers, receive, media_type)
+                response = answer if isinstance(answer, _Streamed) else _response(answer, media_type)
         except SenderGone:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a GraphQL body
-            response = _response(self._refused(error, self.facts_of(scope).request_id), media_type)
-        await response(scope, receive, send)
+            response = _response(self._refused(error, self.operations.facts_of(scope).request_id), media_type)
+        if isinstance(response, _Streamed):
+            await self._stream(response, scope, receive, send)
+        else:
+            await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer:
+    async def _answer(
+        self, scope: Scope, headers: Headers, receive: Receive, media_type: AnswerType
+    ) -> Answer | _Streamed:
         method = scope["method"]
         if method not in {"GET", "POST"}:
             raise MethodUnsupported(f"{method} is not served here.")
         if method == "GET":
             asker = await self._asker(scope)
-            prepared, variables = await self._prepared(from_url(scope["query_string"]), asker)
-            if prepared.kind is not OperationType.QUERY:
-                raise ChangeByGet("GET answers queries; send this one by POST.")
-            return await self._executed(prepared, variables, asker)
-        kind = body_type(headers.getlist("content-type"), headers.get("content-encoding"))
-        if kind is BodyType.MULTIPART:
+            given = from_url(scope["query_string"])
+        elif body_type(headers.getlist("content-type"), headers.get("content-encoding")) is BodyType.MULTIPART:
             check_preflight(headers)
             return await self._upload(await self._asker(scope), headers, receive)
-        asker = await self._asker(scope)
-        body = await read_body(receive, _length(headers), self.body_bytes)
-        prepared, variables = await self._prepared(from_json(body), asker)
-        return await self._executed(prepared, variables, asker)
+        else:
+            asker = await self._asker(scope)
+            given = from_json(await read_body(receive, _length(headers), self.body_bytes))
+        prepared, variables = await self.operations.prepare(given, asker)
+        if method == "GET" and prepared.kind is OperationType.MUTATION:
+            raise ChangeByGet("GET answers queries; send this one by POST.")
+        if prepared.kind is OperationType.SUBSCRIPTION or media_type is AnswerType.STREAM:
+            if not takes_streams(_accepted(headers)):
+                raise NothingAcceptable(f"The answers to a subscription are a stream: accept {AnswerType.STREAM}.")
+            return _Streamed(self.operations.answers(prepared, variables, asker), self.guard(asker.standing))
+        return Answer(await self.operations.execute(prepared, variables, asker))
 
-    async def _upload(self, asker: _Asker, headers: Headers, receive: Receive) -> Answer:
-        incoming = Incoming(headers.get("content-type"), _length(headers), body_of(receive))
-        async with self.gate.receive(incoming, asker.viewer, partial(self._allow, asker)) as operation:
-            return await self._executed(operation.prepared, operation.variables, asker)
+    async def _upload(self, asker: Asker, headers: Headers, receive: Receive) -> Answer:
+        facts = self.operations.facts_of(asker.scope)
+        incoming = Incoming(headers.get("content-type"), _length(headers), body_of(receive), facts)
+        async with self.gate.receive(incoming, asker.viewer, partial(self.operations.allow, asker)) as operation:
+            return Answer(await self.operations.execute(operation.prepared, operation.variables, asker))
 
-    async def _asker(self, scope: Scope) -> _Asker:
+    async def _stream(self, streamed: _Streamed, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            viewer, expired = await self.authenticate(scope), None
+            with self.streams.open(streamed.guard.viewer, address_of(scope)):
+                await send_stream(streamed.answers, streamed.guard, scope, receive, send)
+        except TooManyStreams as refusal:
+            await _response(_refusal(refusal), AnswerType.STREAM)(scope, receive, send)
+
+    async def _asker(self, scope: Scope) -> Asker:
+        try:
+            asker = Asker(scope, await self.identify(scope))
         except ExpiredCredential as refusal:
-            viewer, expired = NOBODY, refusal
-        await self.counting.request(scope, viewer)
-        return _Asker(scope, viewer, expired)
-
-    async def _allow(self, asker: _Asker, prepared: Prepared) -> None:
-        _require_valid(asker.expired, prepared)
-        await self.counting.cost(asker.scope, asker.viewer, prepared.cost)
-
-    async def _prepared(self, given: Parameters, asker: _Asker) -> tuple[Prepared, Variables]:
-        prepared = self.executor.prepare(given.query, given.operation_name)
-        await self._allow(asker, prepared)
-        return prepared, self.executor.coerce(prepared, given.variables)
-
-    async def _executed(self, prepared: Prepared, variables: Variables, asker: _Asker) -> Answer:
-        facts = self.facts_of(asker.scope)
-        context = self.make_context(asker.viewer, facts)
-        return Answer(await self.executor.execute(prepared, variables, context, facts.request_id))
+            asker = Asker(scope, UNKNOWN, refusal)
+        await self.operations.counting.request(scope, asker.viewer)
+        return asker
 
     def _refused(self, error: Exception, request_id: str | None) -> Answer:
         if isinstance(error, QueryRefused):
@@ -195,12 +185,6 @@ def _refusal(refusal: Refusal) -> Answer:
     return Answer({"errors": [refused(refusal).formatted]}, STATUS[refusal.kind], headers_of(refusal))
 
 
-def _require_valid(expired: ExpiredCredential | None, prepared: Prepared) -> None:
-    fields = prepared.root_fields - {"__typename"}
-    if expired is not None and not (fields and fields <= OPEN_FIELDS):
-        raise expired
-
-
 def _accepted(headers: Headers) -> str | None:
     values = headers.getlist("accept")
     return ",".join(values) if values else None
@@ -214,8 +198,9 @@ def _length(headers: Headers) -> int | None:
 
 def _response(answer: Answer, media_type: AnswerType) -> Response:
     status = 200 if answer.is_well_formed and media_type is AnswerType.JSON else answer.status
+    is_body = media_type in {AnswerType.JSON, AnswerType.GRAPHQL}
     headers = {
-        "content-type": f"{AnswerType.JSON if media_type is AnswerType.PAGE else media_type}; charset=utf-8",
+        "content-type": f"{media_type if is_body else AnswerType.JSON}; charset=utf-8",
         "cache-control": "no-store",
         "vary": "Accept",
         **answer.headers,

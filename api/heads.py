@@ -12,8 +12,8 @@ import orjson
 from uuid_utils.compat import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from api.connections import CONNECTION
 from api.corking import Corked
-from api.deadlines import CONNECTION
 from api.zero_copy import ZERO_COPY, FileSender
 
 MAXIMUM_HEAD_BYTES = 64 * 1024
@@ -35,6 +35,7 @@ class LimitedHeads(HttpToolsProtocol):
 
     head_seconds = 30.0
     file_threads: ThreadPoolExecutor
+    stopping: asyncio.Event | None = None
 
     _timer: asyncio.TimerHandle | None = None
     _has_progressed = False
@@ -81,7 +82,11 @@ class LimitedHeads(HttpToolsProtocol):
             self._refuse(431, TOO_LARGE)
             raise TooMany
         extensions: dict[str, dict[object, object]] = {
-            CONNECTION: {"abort": self.transport.abort, "is_writable": self._is_writable}
+            CONNECTION: {
+                "abort": self.transport.abort,
+                "is_writable": self._is_writable,
+                "stopping": self.stopping,
+            }
         }
         self.scope["extensions"] = extensions
         super().on_headers_complete()
@@ -163,6 +168,12 @@ def _answer(status: int, detail: str, *, is_graphql: bool) -> bytes:
     )
 
 
-def limited_heads(head_seconds: float, file_threads: ThreadPoolExecutor) -> type[LimitedHeads]:
-    """The protocol with this deadline, as the class that uvicorn wants; files are sent in these threads."""
-    return type("LimitedHeads", (LimitedHeads,), {"head_seconds": head_seconds, "file_threads": file_threads})
+def limited_heads(
+    head_seconds: float, file_threads: ThreadPoolExecutor, stopping: asyncio.Event | None = None
+) -> type[LimitedHeads]:
+    """The protocol with this deadline, as the class that uvicorn wants; files are sent in these threads.
+
+    `stopping` is to be set when the service stops.
+    """
+    own = {"head_seconds": head_seconds, "file_threads": file_threads, "stopping": stopping}
+    return type("LimitedHeads", (LimitedHeads,), own)

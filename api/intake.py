@@ -3,20 +3,30 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain
 
 from api.envelope import EnvelopeBreach, MapInvalid
 from api.multipart import MultipartReader
 from api.part_heads import PartHead, shortened
-from db.engine import Database
+from domain.backends import Backends
 from domain.errors import Refusal
-from domain.policy import UploadPolicy
-from domain.ports import Ports
+from domain.events import RequestFacts
 from domain.rates import Allowance
 from domain.uploads import Destination, Part, Receiver, UploadIntent, admit_intent, admit_part
 from domain.viewer import Viewer
+from domain.watched_uploads import WatchedReceiver, drop
 from schema.uploads import UploadSlot
-from storage.store import BlobStore, StoreError
+from storage.store import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """By whom uploads are brought, from where, and what is done with them."""
+
+    backends: Backends
+    viewer: Viewer
+    facts: RequestFacts
 
 
 class Delivery:
@@ -27,28 +37,35 @@ class Delivery:
         self._intent = slot.intent or UploadIntent()
         self._destination: Destination | None = None
         self._allowance: Allowance | None = None
-        self._receiver: Receiver | None = None
+        self._receiver: Receiver | WatchedReceiver | None = None
 
     @property
     def is_refused(self) -> bool:
         """Whether its bytes are of no use any more."""
         return isinstance(self.slot.outcome, Refusal)
 
-    async def admit(self, db: Database, ports: Ports, viewer: Viewer) -> None:
+    async def admit(self, brought: Brought) -> None:
         """Ask the rules what the operation alone decides."""
+        backends, viewer = brought.backends, brought.viewer
         try:
-            self._destination = await admit_intent(db, ports, viewer, self._intent)
-            self._allowance = Allowance(ports, viewer)
+            self._destination = await admit_intent(backends.db, backends.ports, viewer, self._intent)
+            self._allowance = Allowance(backends.ports, viewer)
         except Refusal as refusal:
             self.slot.outcome = refusal
 
-    async def begin(self, store: BlobStore, policy: UploadPolicy, part: Part) -> None:
+    async def begin(self, brought: Brought, part: Part) -> None:
         """Ask the rules what the part's head decides, and open a blob."""
         if self._destination is None or self._allowance is None:
             return
+        backends, upload_id = brought.backends, self._intent.upload_id
         try:
-            admission = admit_part(policy, self._destination, self._intent, part)
-            self._receiver = await Receiver.begin(store, admission, self._allowance)
+            admission = admit_part(backends.ports.policy, self._destination, self._intent, part)
+            if upload_id is None:
+                self._receiver = await Receiver.begin(backends.store, admission, self._allowance)
+            else:
+                watched = upload_id, admission
+                by = brought.viewer, brought.facts
+                self._receiver = await WatchedReceiver.begin(backends, by, watched, self._allowance)
         except Refusal as refusal:
             self.slot.outcome = refusal
 
@@ -72,31 +89,30 @@ class Delivery:
             self.slot.outcome = refusal
         self._receiver = None
 
-    async def abandon(self, store: BlobStore) -> None:
+    async def abandon(self, brought: Brought) -> None:
         """Remove what no resolver has taken."""
         # What a store cannot remove now is removed when its lease is over; the answer does not depend on it.
         with suppress(StoreError):
             if self._receiver is not None:
                 await self._receiver.abandon()
             elif (received := self.slot.left_over) is not None:
-                await store.delete(received.stored.key)
+                await drop(brought.backends, received, brought.facts)
 
 
 class Intake:
     """The deliveries of one request by the name of their part; one part may have several."""
 
-    def __init__(self, deliveries: Iterable[Delivery], store: BlobStore, ports: Ports) -> None:
-        self._store = store
-        self._ports = ports
+    def __init__(self, deliveries: Iterable[Delivery], brought: Brought) -> None:
+        self._brought = brought
         self._by_part: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
             self._by_part.setdefault(delivery.slot.part_name, []).append(delivery)
         self._begun: set[str] = set()
         self._awaited = dict.fromkeys(self._by_part)
 
-    async def admit(self, db: Database, viewer: Viewer) -> None:
+    async def admit(self) -> None:
         """Ask the rules about every upload, before any byte of any file: about all in one statement."""
-        await asyncio.gather(*(delivery.admit(db, self._ports, viewer) for delivery in self._deliveries()))
+        await asyncio.gather(*(delivery.admit(self._brought) for delivery in self._deliveries()))
 
     async def receive(self, reader: MultipartReader, files_end: int | None) -> None:
         """Store the parts in whatever order they come, up to the final boundary.
@@ -125,7 +141,7 @@ class Intake:
     async def abandon(self) -> None:
         """Remove everything that no resolver has taken."""
         for delivery in self._deliveries():
-            await delivery.abandon(self._store)
+            await delivery.abandon(self._brought)
 
     def _deliveries(self) -> Iterator[Delivery]:
         return chain.from_iterable(self._by_part.values())
@@ -148,7 +164,7 @@ class Intake:
         if size is None and files_end is not None and len(self._begun) == len(self._by_part):
             size = max(0, files_end - position)
         for delivery in self._by_part[head.name]:
-            await delivery.begin(self._store, self._ports.policy, Part(head.filename, head.media_type, size))
+            await delivery.begin(self._brought, Part(head.filename, head.media_type, size))
 
     def _check_complete(self) -> None:
         if self._awaited:

@@ -38,7 +38,7 @@ class RequestLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        if scope["type"] != "http" or not self.ports.rates or _is_exempt(scope["path"]):
+        if scope["type"] not in {"http", "websocket"} or not self.ports.rates or _is_exempt(scope["path"]):
             await self.app(scope, receive, send)
             return
         answer = _Answer(scope, send)

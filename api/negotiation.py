@@ -14,6 +14,7 @@ class AnswerType(StrEnum):
 
     GRAPHQL = "application/graphql-response+json"
     JSON = "application/json"
+    STREAM = "text/event-stream"
     PAGE = "text/html"
 
 
@@ -69,7 +70,8 @@ def answer_type(accept: str | None, *, page: bool = False) -> AnswerType:
     """What the client likes best of what can be had (RFC 9110 section 12.5.1). Raises NothingAcceptable.
 
     Without a preference it is `application/json`. The other types are for those who name them: a wildcard comes from
-    clients that never heard of them. On a tie the API wins over the page, and the newer type over the older.
+    clients that never heard of them. On a tie the API wins over the page, one answer over a stream of them (clients
+    name both for whatever they ask), and the newer type over the older.
     """
     if accept is None or not accept.strip():
         return AnswerType.JSON
@@ -77,12 +79,18 @@ def answer_type(accept: str | None, *, page: bool = False) -> AnswerType:
     named = {
         AnswerType.GRAPHQL: ranges.get(AnswerType.GRAPHQL, 0.0),
         AnswerType.JSON: next((ranges[key] for key in (AnswerType.JSON, "application/*", "*/*") if key in ranges), 0.0),
+        AnswerType.STREAM: ranges.get(AnswerType.STREAM, 0.0),
         AnswerType.PAGE: ranges.get(AnswerType.PAGE, 0.0) if page else 0.0,
     }
     best = max(named, key=lambda media_type: named[media_type])
     if named[best] == 0:
-        raise NothingAcceptable(f"Answers are {AnswerType.GRAPHQL} or {AnswerType.JSON}.")
+        raise NothingAcceptable(f"Answers are {AnswerType.GRAPHQL}, {AnswerType.JSON} or {AnswerType.STREAM}.")
     return best
+
+
+def takes_streams(accept: str | None) -> bool:
+    """Whether the client says that it reads event streams."""
+    return _ranges(accept or "").get(AnswerType.STREAM, 0.0) > 0
 
 
 def body_type(content_types: Sequence[str], encoding: str | None) -> BodyType:

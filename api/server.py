@@ -7,18 +7,29 @@ import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.heads import MAXIMUM_HEAD_BYTES, limited_heads
+from api.sockets import Sockets
 from api.zero_copy import THREADS, ZeroCopy
 
 CLEANUP_SECONDS = 5.0
 GARBAGE_OBJECTS = 20_000
 # An address family that the machine lacks: `localhost` may have an address that nothing can listen on.
 UNUSABLE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """How long a head may take, how large a message of a WebSocket may be, and how long the end may take."""
+
+    stall_seconds: float
+    message_bytes: int
+    shutdown_seconds: int
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
@@ -57,19 +68,22 @@ def run(
     app: ASGIApp,
     sockets: Sequence[socket.socket],
     *,
-    stall_seconds: float,
-    shutdown_seconds: int,
+    limits: ServerLimits,
     on_listening: Callable[[], None],
 ) -> bool:
-    """Serve until SIGINT or SIGTERM; then finish what is in flight, for at most `shutdown_seconds`.
+    """Serve until SIGINT or SIGTERM; then finish what is in flight, and have streams end.
 
     New connections are refused meanwhile. A second signal ends the wait. False when the application did not start.
     """
     draining = _Draining(ZeroCopy(app))
     file_threads = ThreadPoolExecutor(THREADS, "files")
+    stopping = asyncio.Event()
     config = uvicorn.Config(
         draining,
-        http=limited_heads(stall_seconds, file_threads),
+        http=limited_heads(limits.stall_seconds, file_threads, stopping),
+        ws=Sockets,
+        ws_max_size=limits.message_bytes,
+        ws_per_message_deflate=False,  # messages are small, and memory per connection counts
         h11_max_incomplete_event_size=MAXIMUM_HEAD_BYTES,
         log_config=None,
         access_log=False,
@@ -77,10 +91,10 @@ def run(
         date_header=True,
         proxy_headers=False,
         lifespan="on",
-        timeout_graceful_shutdown=shutdown_seconds,
+        timeout_graceful_shutdown=limits.shutdown_seconds,
         reset_contextvars=True,
     )
-    server = _Server(config, on_listening)
+    server = _Server(config, on_listening, stopping)
     draining.tasks = server.server_state.tasks
     with file_threads, suppress(SystemExit):
         server.run(list(sockets))
@@ -88,9 +102,10 @@ def run(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None], stopping: asyncio.Event) -> None:
         super().__init__(config)
         self._on_listening = on_listening
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -100,6 +115,10 @@ class _Server(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
         self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.set()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Not remembered, as the parent would to raise them again: a graceful stop is no death by signal.

@@ -179,6 +179,10 @@ class Settings(BaseSettings):
     )
     upload_memory_seconds: Count = Field(7 * DAY, description="How long it can be asked what became of an upload.")
     maximum_open_uploads: Count = Field(1_000, description="Uploads of one user that may be under way at a time.")
+    maximum_streams: Count = Field(
+        50, description="Event streams and WebSockets that one user may have open at a time, in each process."
+    )
+    maximum_subscriptions: Count = Field(100, description="Operations that may be under way on one WebSocket.")
     part_bytes: PartBytes = Field(
         16 * MIB, description="The parts of an upload in parts, larger where there would be more than 10,000 of them."
     )

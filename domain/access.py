@@ -55,6 +55,17 @@ async def writable_workspace(db: Database, viewer: Viewer, workspace_id: UUID | 
     return _writable(await db.ask(_memberships, Place(viewer.required(Scope.FILES_WRITE), workspace_id)))
 
 
+async def readable_workspace(db: Database, viewer: Viewer, workspace_id: UUID | None) -> UUID:
+    """The workspace whose files the viewer may see; None names the personal one.
+
+    Everything that asks at the same moment is asked together. Raises NotSignedIn, ScopeMissing and NotFound.
+    """
+    found = await db.ask(_memberships, Place(viewer.required(Scope.FILES_READ), workspace_id))
+    if found is None:
+        raise no_such_workspace()
+    return found.workspace_id
+
+
 async def _memberships(rows: Rows, places: Collection[Place]) -> dict[Place, MembershipRow]:
     own = {place.user_id for place in places if place.workspace_id is None}
     named = [(place.user_id, place.workspace_id) for place in places if place.workspace_id is not None]

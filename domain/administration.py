@@ -16,6 +16,7 @@ from domain.errors import AdministratorsOnly, LastAdministrator, NotFound
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.names import clean_line, fold
 from domain.ports import Ports
+from domain.topics import tell_credentials
 from domain.viewer import Viewer
 
 REASON_CHARACTERS = 500
@@ -90,6 +91,7 @@ async def set_user_disabled(
     now = ports.clock.now()
     disabled_at = now if disabling.is_disabled else None
     await users.set_disabled(tx, user.id, disabled_at, now)
+    tell_credentials(tx, user.id)
     if disabling.is_disabled:
         # Otherwise whoever was signed in, and perhaps the reason for it, would be so again when the user is let in.
         await sessions.revoke_all(tx, user.id, now)
@@ -128,6 +130,7 @@ async def _give_role(
     user, role = given
     now = ports.clock.now()
     await users.set_role(tx, user.id, role, now)
+    tell_credentials(tx, user.id)
     subject = Subject(actor_id, target_id=user.id, data={"from": user.role, "to": role})
     await tx.add(event(EventKind.USER_ROLE_CHANGED, subject, facts, now))
     return user._replace(role=role)

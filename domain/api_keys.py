@@ -16,6 +16,7 @@ from domain.events import EventKind, RequestFacts, Subject, event
 from domain.key_secrets import draw_prefix, draw_secret
 from domain.key_terms import KeyTerms, judged_addresses, judged_end, judged_name, judged_scopes
 from domain.ports import Ports
+from domain.topics import tell_credentials
 from domain.viewer import Viewer
 
 MAXIMUM_GRACE_SECONDS = 30 * 24 * 60 * 60
@@ -179,6 +180,7 @@ async def _held(tx: Transaction, viewer: Viewer, api_key_id: UUID) -> ApiKeyRow:
     row = await api_keys.hold_own(tx, viewer.in_person(), api_key_id)
     if row is None:
         raise NotFound(message="There is no such API key.", path=("id",))
+    tell_credentials(tx, row.user_id)  # held to be changed
     return row
 
 

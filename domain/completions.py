@@ -12,6 +12,7 @@ from db import uploads
 from db.engine import Transaction
 from db.models import UploadState, UploadTransport
 from db.rows import JobRow, UploadRow
+from domain import topics
 from domain.backends import Backends
 from domain.errors import InvalidInput, Refusal
 from domain.events import RequestFacts
@@ -34,6 +35,8 @@ async def complete_upload(backends: Backends, viewer: Viewer, upload: UploadRow,
     The answer is VERIFYING while a job, or another request, has still to read the bytes, and REJECTED with its refusal
     when they are not what was announced. Raises InvalidInput, UploadIncomplete, UploadEnded and Unavailable.
     """
+    if upload.transport == UploadTransport.MULTIPART:
+        raise InvalidInput(message="An upload of one GraphQL request completes by itself.", path=("id",))
     if upload.is_partial:
         raise InvalidInput(message="A partial upload becomes a file when it is joined with others.", path=("id",))
     if upload.state in {UploadState.COMMITTED, UploadState.REJECTED, UploadState.VERIFYING}:
@@ -108,6 +111,7 @@ async def _claim(tx: Transaction, upload: UploadRow, size: int, now: datetime) -
     """Take the upload for verification, unless somebody else did or it has ended."""
     changed: dict[str, Any] = {"state": UploadState.VERIFYING, "size": size, "updated_at": now}
     taken = await uploads.change(tx, upload.id, uploads.GROWING, changed)
+    topics.tell_upload(tx, upload.id)
     return upload._replace(**changed) if taken else None
 
 
@@ -117,6 +121,7 @@ async def _reopen(backends: Backends, upload: UploadRow, error: StoreError) -> N
     changed = {"state": UploadState.RECEIVING, "received": received, "updated_at": backends.ports.clock.now()}
     async with backends.db.transaction() as tx:
         await uploads.change(tx, upload.id, [UploadState.VERIFYING], changed)
+        topics.tell_upload(tx, upload.id)
 
 
 async def _arrival(backends: Backends, upload: UploadRow) -> Received | Refusal:

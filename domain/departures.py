@@ -15,6 +15,7 @@ from domain.errors import InvalidInput, NotFound, OwnsWorkspaces, WrongPassword
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.ports import Ports
 from domain.proofs import Proof
+from domain.topics import tell_credentials
 from domain.viewer import Viewer
 
 NAMES_TOLD = 100
@@ -102,6 +103,7 @@ async def _remove(tx: Transaction, handing: _Handing, user: UserRow) -> list[UUI
     now = handing.ports.clock.now()
     await workspaces.mark_deleted(tx, personal, now)
     await users.remove(tx, user.id)
+    tell_credentials(tx, user.id)
     await quotas.forget(tx, user.id)
     subject = Subject(handing.viewer.user_id, target_id=user.id, data={"username": user.username})
     await tx.add(event(EventKind.USER_DELETED, subject, handing.facts, now))

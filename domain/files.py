@@ -6,12 +6,14 @@ from uuid import UUID
 
 from db import files
 from db.engine import Rows, Transaction
+from db.models import Event
 from db.questions import FileFilter, FileOrderField, Page, Window
 from db.rows import FileRow, VersionRow
 from domain import ledger
 from domain.access import may_write
 from domain.errors import Forbidden, InvalidInput, MediaTypeNotAllowed, NotFound, Refusal, RevisionConflict
-from domain.events import EventKind, RequestFacts, Subject, event
+from domain.events import EventKind, RequestFacts, Subject, event_values
+from domain.file_changes import tell_change
 from domain.media import agrees, media_types_of
 from domain.names import clean_name, extension_of, fold, judge_extension
 from domain.ports import Ports
@@ -86,7 +88,9 @@ async def rename_file(tx: Transaction, ports: Ports, viewer: Viewer, change: Ren
     if not await files.rename(tx, file, name, fold(name), now):
         raise _revision_conflict(file)
     subject = Subject(viewer.user_id, file.workspace_id, file.id, data={"from": file.name, "to": name})
-    await tx.add(event(EventKind.FILE_RENAMED, subject, facts, now))
+    renamed = event_values(EventKind.FILE_RENAMED, subject, facts, now)
+    await tx.insert(Event, [renamed])
+    tell_change(tx, renamed)
     return file._replace(name=name, revision=file.revision + 1, updated_at=now)
 
 
@@ -106,7 +110,11 @@ async def purge_files(
     removed = await remove_files(tx, [file.id for file in allowed], now)
     purged = [file for file in allowed if file.id in removed.file_ids]
     subjects = [Subject(user_id, file.workspace_id, file.id, file.size) for file in purged]
-    await tx.add(*(event(EventKind.FILE_PURGED, subject, facts, now) for subject in subjects))
+    events = [event_values(EventKind.FILE_PURGED, subject, facts, now) for subject in subjects]
+    if events:
+        await tx.insert(Event, events)
+    for values in events:
+        tell_change(tx, values)
     await ledger.post(tx, ports.workspace_policy, removed.changes)
     # A file that somebody else purged a moment ago was seen, but is not there to be purged.
     here = {

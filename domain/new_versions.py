@@ -12,10 +12,11 @@ from db import files, uploads
 from db.engine import Transaction
 from db.models import Blob, Event, File, FileStatus, Version
 from db.rows import FileRow
-from domain import ledger
+from domain import ledger, topics
 from domain.access import Access
 from domain.errors import NotFound, Refusal
 from domain.events import EventKind, RequestFacts, Subject, event_values
+from domain.file_changes import tell_change
 from domain.files import NO_SUCH_FILE, judge_revision, judge_type
 from domain.ledger import Change
 from domain.media import Inspection
@@ -85,12 +86,16 @@ class NewVersions:
         if fresh:
             await tx.insert(File, [_file(file) for file in fresh])
         await tx.insert(Version, [_version(made) for made in self._made])
-        await tx.insert(Event, [_event(made) for made in self._made])
+        events = [_event(made) for made in self._made]
+        await tx.insert(Event, events)
+        for values in events:
+            tell_change(tx, values)
         for file, _ in self._replaced.values():
             await files.set_content(tx, file)
         for made in self._made:
             if made.newcomer.received.upload_id is not None:
                 await uploads.commit(tx, made.newcomer.received.upload_id, made.file)
+                topics.tell_upload(tx, made.newcomer.received.upload_id)
         policy = self._made[0].newcomer.ports.workspace_policy
         await ledger.post(tx, policy, [_change(made) for made in self._made])
 

@@ -14,6 +14,7 @@ from domain.mails import Addressee, enqueue_mail, password_changed_mail
 from domain.ports import Ports
 from domain.proofs import Proof
 from domain.rates import neighbourhood
+from domain.topics import tell_credentials
 from domain.viewer import Viewer
 
 
@@ -73,6 +74,7 @@ async def renew(tx: Transaction, ports: Ports, user: UserRow, password_hash: str
     now = ports.clock.now()
     await users.set_password(tx, user.id, password_hash, now)
     await sessions.revoke_all(tx, user.id, now, but=but)
+    tell_credentials(tx, user.id)
     await mail_tokens.end(tx, user.id, [MailTokenPurpose.RESET_PASSWORD, MailTokenPurpose.CONFIRM_EMAIL])
     await enqueue_mail(tx, ports, password_changed_mail(ports.public_url, Addressee(user.email, user.username), now))
 

@@ -6,6 +6,7 @@ from typing import Any
 from db import uploads
 from db.models import UploadPart, UploadState, UploadTransport
 from db.rows import UploadRow
+from domain import topics
 from domain.backends import Backends
 from domain.blobs import delete
 from domain.errors import InvalidInput, Refusal
@@ -67,6 +68,7 @@ class Whole(Reception):
 
     async def note_cut(self, _reach: int) -> None:
         """It can be sent anew, from its beginning."""
+        self.progress.tell_loss()
         try:
             await self.backends.store.delete(self.upload.blob_key)
         except StoreError as error:
@@ -106,11 +108,15 @@ class Part(Reception):
                 changed: dict[str, Any] = {"state": UploadState.RECEIVING, "received": received}
                 changed |= _times(self.backends, now)
                 await uploads.change(tx, upload.id, uploads.GROWING, changed)
+                topics.tell_upload(tx, upload.id)
                 return locked._replace(**changed)
         raise await _ended(self.backends, locked or upload)
 
     async def note_cut(self, _reach: int) -> None:
         """It can be sent anew, to the same place."""
+
+    def tell_progress(self) -> None:
+        """Parts come in any order, and others beside them: each is told of once it has come."""
 
 
 async def reach_of(backends: Backends, upload: UploadRow) -> int:
@@ -132,6 +138,7 @@ async def note_reach(backends: Backends, upload: UploadRow, reach: int) -> Uploa
     times = _times(backends, backends.ports.clock.now())
     async with backends.db.transaction() as tx:
         is_noted = await uploads.note_received(tx, upload.id, reach, times)
+        topics.tell_upload(tx, upload.id)
         found = await uploads.lock(tx, upload.id) or upload
     if not is_noted:
         raise await _ended(backends, found)

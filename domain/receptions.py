@@ -15,6 +15,7 @@ from domain.errors import Refusal, Unavailable
 from domain.ledger import Change
 from domain.rates import Allowance
 from domain.upload_errors import OffsetMismatch, QuotaExceeded, UploadBusy, UploadTooLong
+from domain.upload_progress import ProgressTeller
 from domain.upload_sessions import has_ended
 from domain.uploads import too_large, unavailable
 from domain.viewer import Viewer
@@ -42,6 +43,7 @@ class Reception(ABC):
         self.span = span
         self.position = span.position
         self._reserved = upload.reserved
+        self.progress = ProgressTeller(backends.db.bus, upload.id)
         self._allowance = Allowance(backends.ports, Viewer(upload.created_by_id))
         self._writer: PartialWriter
 
@@ -78,6 +80,7 @@ class Reception(ABC):
         except StoreError as error:
             raise unavailable(error) from error
         self.position = end
+        self.tell_progress()
 
     async def end(self) -> UploadRow:
         """The request came to its end: make its bytes durable, and have the upload know of them.
@@ -97,6 +100,10 @@ class Reception(ABC):
     async def discard(self) -> None:
         """Forget what this request brought. Raises what `end` raises."""
         await self.note_cut(await self._close(self.span.position))
+
+    def tell_progress(self) -> None:
+        """Have those know who watch how far the upload is."""
+        self.progress.tell(self.position)
 
     @abstractmethod
     async def begin_writing(self) -> PartialWriter:

@@ -16,6 +16,7 @@ from domain.events import EventKind, RequestFacts, Subject, event
 from domain.opaque_tokens import draw_token, hash_of
 from domain.ports import Ports
 from domain.tokens import AccessToken, Holder
+from domain.topics import tell_credentials
 
 USER_AGENT_CHARACTERS = 256
 
@@ -57,6 +58,7 @@ async def refresh(
         return RefreshTokenInvalid()
     if not await sessions.use_token(tx, token_hash, now):
         await sessions.revoke(tx, held.id, now)
+        tell_credentials(tx, held.user_id)
         subject = Subject(target_id=held.user_id, data={"sessionId": str(held.id)})
         await tx.add(event(EventKind.REFRESH_REUSED, subject, facts, now))
         return RefreshTokenInvalid()

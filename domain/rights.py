@@ -107,6 +107,9 @@ RIGHTS: Mapping[str, Right] = {
     "continue_by_tus": Right(Scope.FILES_WRITE, _OWN),
     "rename_file": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
     "purge_files": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
+    # Streams
+    "upload_progress": Right(Scope.FILES_WRITE, _OWN),
+    "file_changed": Right(Scope.FILES_READ, _READ_BY_MEMBERS),
     # Workspaces
     "workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "create_workspace": Right(Scope.ACCOUNT_WRITE, _FOR_WHO_IS_SIGNED_IN),
@@ -127,6 +130,7 @@ RIGHTS: Mapping[str, Right] = {
     "logout": Right(Keys.NONE, _FOR_WHO_IS_SIGNED_IN),
     "revoke_session": Right(Keys.NONE, _OWN),
     "revoke_sessions": Right(Keys.NONE, _FOR_WHO_IS_SIGNED_IN),
+    "create_stream_ticket": Right(Keys.NONE, _FOR_WHO_IS_SIGNED_IN),
     "start_two_factor": Right(Keys.NONE, _FOR_WHO_IS_SIGNED_IN),
     "confirm_two_factor": Right(Keys.NONE, _FOR_WHO_IS_SIGNED_IN),
     "disable_two_factor": Right(Keys.NONE, _FOR_WHO_IS_SIGNED_IN),

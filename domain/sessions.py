@@ -31,6 +31,7 @@ from domain.ports import Clock, Ports
 from domain.rates import give_back, neighbourhood
 from domain.refresh_tokens import SignedIn, open_session
 from domain.tokens import TokenIssuer
+from domain.topics import tell_credentials
 from domain.users import USERNAME, NewUser, create_user
 from domain.viewer import Viewer
 
@@ -176,6 +177,7 @@ async def log_out(
     # In one order: two who end the same two sessions would otherwise wait for each other's locks.
     for session_id, user_id in sorted(ending.items()):
         if await sessions.revoke(tx, session_id, now):
+            tell_credentials(tx, user_id)
             await tx.add(event(EventKind.SESSION_ENDED, _about(user_id, session_id), facts, now))
 
 
@@ -188,6 +190,7 @@ async def revoke_session(
     if session is None:
         raise NotFound(message="There is no such session.", path=("id",))
     await sessions.revoke(tx, session_id, now)
+    tell_credentials(tx, user_id)
     await tx.add(event(EventKind.SESSION_REVOKED, _about(user_id, session_id), facts, now))
     return session
 
@@ -200,6 +203,7 @@ async def revoke_other_sessions(tx: Transaction, ports: Ports, viewer: Viewer, f
     user_id, now = viewer.in_person(), ports.clock.now()
     await users.hold_enabled(tx, user_id)
     ended = await sessions.revoke_all(tx, user_id, now, but=viewer.session_id)
+    tell_credentials(tx, user_id)
     if ended:
         subject = Subject(user_id, target_id=user_id, data={"sessions": ended})
         await tx.add(event(EventKind.SESSIONS_REVOKED, subject, facts, now))

@@ -11,7 +11,7 @@ from db import blobs, uploads
 from db.engine import Database, Transaction
 from db.models import UploadState
 from db.rows import UploadRow
-from domain import ledger
+from domain import ledger, topics
 from domain.blobs import remove
 from domain.errors import Refusal
 from domain.events import EventKind, RequestFacts, Subject, event
@@ -42,6 +42,7 @@ async def end_upload(
         "updated_at": now,
     }
     await uploads.change(tx, upload.id, uploads.LIVE, changed)
+    topics.tell_upload(tx, upload.id)
     await blobs.fence(tx, [upload.blob_key], ports.store_name, now, now)
     data = {"code": refusal.code} if refusal else None
     subject = Subject(upload.created_by_id, upload.workspace_id, upload.id, upload.received, data)

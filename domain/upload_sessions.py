@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from math import ceil
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
 from db import uploads
 from db.engine import Database, Rows, Transaction
 from db.models import Upload, UploadState, UploadTransport, WorkspaceRole
 from db.questions import Page, UploadFilter, Window
 from db.rows import UploadRow
-from domain import ledger
+from domain import ledger, topics
 from domain.access import may_write
 from domain.errors import Forbidden, InvalidInput, NotFound, Refusal
 from domain.events import EventKind, RequestFacts, Subject, event
@@ -36,7 +38,8 @@ SINGLE_PUT_BYTES = 16 << 20
 class NewUpload:
     """What a client says of bytes that are to come. None: not said; for the transport, that the service chooses.
 
-    `size` is in bytes. `is_partial` marks a piece of a tus concatenation, and `metadata_header` is given back by tus.
+    `size` is in bytes. `is_partial` marks a piece of a tus concatenation, `metadata_header` is given back by tus, and
+    `id` is one of the client's choosing.
     """
 
     intent: UploadIntent
@@ -45,6 +48,7 @@ class NewUpload:
     media_type: str | None = None
     is_partial: bool = False
     metadata_header: str | None = None
+    id: UUID | None = None
 
 
 async def admit_upload(db: Database, ports: Ports, viewer: Viewer, new: NewUpload) -> Admission:
@@ -62,7 +66,7 @@ async def create_upload(
 ) -> UploadRow:
     """Announce an admitted upload: what it needs is held back for it, before any byte.
 
-    Raises NotSignedIn, ScopeMissing, InvalidInput, TooManyUploads and QuotaExceeded.
+    Raises NotSignedIn, ScopeMissing, InvalidInput, TooManyUploads and QuotaExceeded; Duplicate for an id that is taken.
     """
     user_id, now, (new, admission) = viewer.required(Scope.FILES_WRITE), ports.clock.now(), upload
     limits = ports.upload_sessions
@@ -71,6 +75,7 @@ async def create_upload(
         raise TooManyUploads(message=sentence, maximum=limits.maximum_open)
     transport = _transport_of(new)
     made = Upload(
+        id=new.id or uuid7(),
         workspace_id=admission.workspace_id,
         created_by_id=user_id,
         transport=transport,
@@ -92,6 +97,7 @@ async def create_upload(
     await tx.add(made)
     subject = Subject(user_id, made.workspace_id, made.id, new.size, {"transport": transport})
     await tx.add(event(EventKind.UPLOAD_CREATED, subject, facts, now))
+    topics.tell_upload(tx, made.id)
     await ledger.post(tx, ports.workspace_policy, [Change(made.workspace_id, user_id, reserved=made.reserved)])
     return UploadRow(**made.model_dump(), viewer_role=WorkspaceRole.EDITOR)
 
@@ -152,6 +158,7 @@ async def announce_size(tx: Transaction, ports: Ports, upload: UploadRow, size: 
     if size < locked.received:
         raise InvalidInput(message=f"{locked.received} bytes have come already.", path=("size",))
     await uploads.change(tx, upload.id, uploads.GROWING, {"size": size, "reserved": size})
+    topics.tell_upload(tx, upload.id)
     more = Change(upload.workspace_id, upload.created_by_id, reserved=size - locked.reserved)
     await ledger.post(tx, ports.workspace_policy, [more])
     return locked._replace(size=size, reserved=size)
@@ -209,7 +216,7 @@ def _transport_of(new: NewUpload) -> UploadTransport:
     if chosen is None:
         is_small = new.size is not None and new.size <= SINGLE_PUT_BYTES
         chosen = UploadTransport.SINGLE_PUT if is_small else UploadTransport.TUS
-    if chosen is not UploadTransport.TUS and new.size is None:
+    if chosen in {UploadTransport.SINGLE_PUT, UploadTransport.PARTS} and new.size is None:
         raise InvalidInput(message="Say the size: only tus can do without.", path=("size",))
     return chosen
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from db import uploads
 from db.engine import Transaction
-from db.models import UploadState
+from db.models import UploadState, UploadTransport
 from db.rows import UploadRow
 from domain.backends import Backends
 from domain.completions import request_verification
@@ -50,7 +50,8 @@ async def _verify_after_all(backends: Backends, upload_id: UUID) -> None:
         upload = await uploads.lock(tx, upload_id)
         if upload is None or upload.state != UploadState.VERIFYING:
             return
-        if upload.viewer_role is None:
+        # Of those of one request nobody was told: they are not to become files after all.
+        if upload.viewer_role is None or upload.transport == UploadTransport.MULTIPART:
             ended = await _ended(tx, backends, upload)
         else:
             await request_verification(tx, upload, RequestFacts())

@@ -44,12 +44,16 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class UploadIntent:
-    """What a mutation's input says of one upload, before any byte. None: not said."""
+    """What a mutation's input says of one upload, before any byte. None: not said.
+
+    `upload_id` is one of the client's choosing, under which the upload can be watched.
+    """
 
     name: str | None = None
     workspace_id: UUID | None = None
     digest: str | None = None
     replaces: Replaced | None = None
+    upload_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,9 @@ async def admit_intent(db: Database, ports: Ports, viewer: Viewer, intent: Uploa
     if intent.digest is not None and not DIGEST.fullmatch(intent.digest):
         viewer.required(Scope.FILES_WRITE)
         raise InvalidInput(message="A digest is a SHA-256 in 64 hexadecimal digits.", path=("digest",))
+    if intent.upload_id is not None and intent.upload_id.int == 0:  # what names nothing
+        viewer.required(Scope.FILES_WRITE)
+        raise InvalidInput(message="The id of an upload is `upl_` and 32 hexadecimal digits.", path=("uploadId",))
     if intent.replaces is None:
         access = await writable_workspace(db, viewer, intent.workspace_id)
         return Destination(access.workspace_id, rooms_of(ports.workspace_policy, access.membership))
@@ -148,11 +155,11 @@ class Receiver:
         self._size = 0
 
     @classmethod
-    async def begin(cls, store: BlobStore, admission: Admission, allowance: Allowance) -> Self:
-        """Open a blob for the upload. Raises RateLimited and Unavailable."""
+    async def begin(cls, store: BlobStore, admission: Admission, allowance: Allowance, key: str | None = None) -> Self:
+        """Open a blob for the upload, under a new key unless one is given. Raises RateLimited and Unavailable."""
         await allowance.begin(admission.declared_size)
         try:
-            return cls(admission, allowance, await store.create(new_key()))
+            return cls(admission, allowance, await store.create(key or new_key()))
         except StoreError as error:
             await allowance.abandon(0)
             raise unavailable(error) from error

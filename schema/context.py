@@ -17,7 +17,7 @@ from storage.store import ResumableStore
 
 @dataclass(kw_only=True)
 class Context:
-    """One per request. `loaders` are replaced after each mutation field, so that answers show what it changed."""
+    """One per operation. `loaders` are replaced after each mutation field and for each event of a subscription."""
 
     viewer: Viewer
     request: RequestFacts
@@ -35,4 +35,9 @@ async def changing(context: Context) -> AsyncIterator[Transaction]:
     """The one transaction of a mutation field; what is resolved after it is loaded anew."""
     async with context.db.transaction() as tx:
         yield tx
+    load_anew(context)
+
+
+def load_anew(context: Context) -> None:
+    """Have what is resolved from now on show what was changed until now."""
     context.loaders = Loaders(context.db, context.viewer, context.ports.clock)

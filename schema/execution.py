@@ -5,7 +5,7 @@ parsing, validation and execution are graphql-core's. Prepared documents are kep
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from graphql import (
     specified_rules,
     validate,
 )
+from graphql.execution import create_source_event_stream
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.values import VariableValues
 from graphql.validation import MaxIntrospectionDepthRule, OverlappingFieldsCanBeMergedRule, ValidationContext
@@ -117,7 +118,31 @@ class Executor:
         self, prepared: Prepared, variables: Variables, context: object, request_id: str | None = None
     ) -> dict[str, Any]:
         """Resolve the operation. The answer has `data`, and `errors` when there are any, ready for JSON."""
-        run = Resolving(
+        return await self._answer(self._resolving(prepared, variables, context), request_id)
+
+    async def subscribe(
+        self, prepared: Prepared, variables: Variables, context: object, request_id: str | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Answers of a subscription, one for each event. One without `data` says why it ends, and is the last.
+
+        Whoever stops before the end closes the generator.
+        """
+        run = self._resolving(prepared, variables, context)
+        source: Any = create_source_event_stream(run)
+        source = await source if optimized_is_awaitable(source) else source
+        if isinstance(source, ExecutionResult):
+            yield {"errors": formatted(source.errors or (), self._report, request_id)}
+            return
+        try:
+            async for event in source:
+                yield await self._answer(run.build_per_event_executor(event), request_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a refusal is told and a fault is masked
+            yield {"errors": formatted([GraphQLError(str(error), original_error=error)], self._report, request_id)}
+        finally:
+            await source.aclose()
+
+    def _resolving(self, prepared: Prepared, variables: Variables, context: object) -> Resolving:
+        return Resolving(
             self.schema,
             prepared.fragments,
             {name: FragmentDetails(fragment) for name, fragment in prepared.fragments.items()},
@@ -132,6 +157,8 @@ class Executor:
             hide_suggestions=self._secretive,
             shortcuts=self._shortcuts,
         )
+
+    async def _answer(self, run: Resolving, request_id: str | None) -> dict[str, Any]:
         outcome: Any = run.execute_operation()
         result: ExecutionResult = await outcome if optimized_is_awaitable(outcome) else outcome
         answer: dict[str, Any] = {"data": result.data}

@@ -6,7 +6,7 @@ arguments. Nine of ten fields of a list are such; whatever is unusual about a va
 
 from collections.abc import Awaitable, Callable
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Self, cast
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, Undefined, get_nullable_type, is_leaf_type
 from graphql.execution import Executor
@@ -78,6 +78,10 @@ class Resolving(Executor[None]):
         super().__init__(*args, **kwargs)
         self._shortcuts = shortcuts
         self._plans: dict[int, tuple[dict[str, list[Any]], list[_Planned]]] = {}
+
+    def build_per_event_executor(self, payload: object) -> Self:
+        """The same for one event of a subscription, which is what it is resolved from."""
+        return cast("Self", super().build_per_event_executor(payload))
 
     def build_resolve_info(  # type: ignore[override]  # Strawberry's Info wants one field more, and plain variables
         self, field_def: GraphQLField, field_nodes: list[Any], parent_type: GraphQLObjectType, path: Path

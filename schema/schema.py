@@ -18,6 +18,8 @@ from schema.policy import PolicyQueries
 from schema.problems import PROBLEMS
 from schema.scalars import SCALARS
 from schema.sessions import SessionMutations
+from schema.stream_tickets import StreamTicketMutations
+from schema.subscriptions import Subscription
 from schema.two_factor import TwoFactorMutations
 from schema.upload_session_mutations import UploadSessionMutations
 from schema.upload_session_queries import UploadSessionQueries
@@ -36,6 +38,7 @@ class Query(NodeQueries, FileQueries, WorkspaceQueries, PolicyQueries, UserQueri
 @strawberry.type(description="Everything that can be changed.")
 class Mutation(
     SessionMutations,
+    StreamTicketMutations,
     TwoFactorMutations,
     ApiKeyMutations,
     EmailMutations,
@@ -57,6 +60,7 @@ def build_schema() -> strawberry.Schema:
     return strawberry.Schema(
         Query,
         Mutation,
+        Subscription,
         types=[Workspace, *PROBLEMS.values()],
         config=StrawberryConfig(scalar_map=SCALARS | {UploadSlot: UPLOAD}),
     )

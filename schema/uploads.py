@@ -15,14 +15,15 @@ from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.scalar import ScalarDefinition
 
 from db.rows import FileRow
+from domain.backends import Backends
 from domain.errors import InvalidInput, NotSignedIn, Refusal, ScopeMissing
-from domain.new_files import Upload, create_files
+from domain.new_files import Upload
 from domain.uploads import Received, Replaced, UploadIntent
-from schema.context import Context, Info
+from domain.watched_uploads import store_files
+from schema.context import Context, Info, load_anew
 from schema.execution import Prepared
 from schema.files import File, file_of
 from schema.ids import Prefix, decode
-from schema.loaders import Loaders
 from schema.problems import Payload, problems_of, refusable
 
 NOT_AN_UPLOAD = "An Upload is a part of a multipart request, named in its `map`; it cannot be written as a value."
@@ -71,6 +72,10 @@ class UploadFileInput:
     )
     if_revision: int | None = strawberry.field(
         default=None, description="With `replaces`: refuse with `CONFLICT` unless the file is at this revision."
+    )
+    upload_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="A new id of your choosing, `upl_` and 32 hexadecimal digits, for `uploadProgress` to watch.",
     )
 
 
@@ -122,8 +127,8 @@ class UploadMutations:
 async def _store(context: Context, inputs: Sequence[UploadFileInput]) -> list[UploadFilePayload]:
     arrivals = [given.file.take() for given in inputs]
     upload = Upload(context.ports, context.viewer, context.request, arrivals)
-    outcomes = await create_files(context.db, context.store, upload)
-    context.loaders = Loaders(context.db, context.viewer, context.ports.clock)
+    outcomes = await store_files(Backends(context.db, context.store, context.ports), upload)
+    load_anew(context)
     return [_payload(outcome) for outcome in outcomes]
 
 
@@ -174,6 +179,7 @@ def _intent(upload: Mapping[str, Any]) -> UploadIntent:
         workspace_id=None if workspace_id is None else decode(Prefix.WORKSPACE, workspace_id),
         digest=upload.get("digest"),
         replaces=replaced_by(upload.get("replaces"), upload.get("ifRevision")),
+        upload_id=None if upload.get("uploadId") is None else decode(Prefix.UPLOAD, upload["uploadId"]),
     )
 
 

@@ -15,7 +15,7 @@ from api.problems import STATUS
 from api.settings import Settings
 from api.settings_lines import lines
 from api.variables import PLATFORM_NAMES, read_settings, variable_of
-from domain import errors, upload_errors
+from domain import errors, stream_errors, upload_errors
 from domain.errors import Refusal
 
 ROOT = Path(__file__).parent.parent
@@ -85,7 +85,7 @@ def _size(count: int) -> str:
 def _refusals_table() -> Iterator[str]:
     yield "| Code | Kind | Status elsewhere | Details | Meaning |"
     yield "|---|---|---|---|---|"
-    named = [each for module in (errors, upload_errors) for each in vars(module).values()]
+    named = [each for module in (errors, stream_errors, upload_errors) for each in vars(module).values()]
     refusals: list[type[Refusal]] = [each for each in named if isinstance(each, type) and Refusal in each.__bases__]
     for refusal in refusals:
         own = [field.name for field in fields(refusal) if field.name not in {"message", "path"}]

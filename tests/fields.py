@@ -28,6 +28,7 @@ from httpx2 import AsyncClient, Response
 from strawberry.utils.str_converters import to_snake_case
 
 from schema.schema import build_schema as own_schema
+from tests.streaming import first_answer
 
 PREFLIGHT = {"GraphQL-Require-Preflight": "1"}
 MULTIPART = {"uploadFile": ["variables.input.file"], "uploadFiles": ["variables.input.files.0.file"]}
@@ -92,6 +93,8 @@ class Field:
     async def ask(self, client: AsyncClient, headers: Mapping[str, str], given: Given | None = None) -> Response:
         """The answer to a request with these values."""
         body = self.body(given or {})
+        if self.operation == "subscription":
+            return await first_answer(client, body, headers)
         if self.name not in MULTIPART:
             return await client.post("/graphql", json=body, headers=headers)
         parts = {"operations": json.dumps(body), "map": json.dumps({"0": MULTIPART[self.name]})}
@@ -107,13 +110,14 @@ def printed() -> GraphQLSchema:
 
 def root_fields() -> list[Field]:
     """What a request can begin with."""
-    roots = [root for root in (printed().query_type, printed().mutation_type) if root]
+    schema = printed()
+    roots = [root for root in (schema.query_type, schema.mutation_type, schema.subscription_type) if root]
     return [Field(root.name.lower(), name, (), field) for root in roots for name, field in root.fields.items()]
 
 
 def nested_fields() -> Iterator[tuple[str, Field]]:
     """The fields of other types that take an id, under the names that `WAYS` knows them by."""
-    roots = {printed().query_type, printed().mutation_type}
+    roots = {printed().query_type, printed().mutation_type, printed().subscription_type}
     for kind in printed().type_map.values():
         if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) and kind not in roots:
             for name, definition in kind.fields.items():

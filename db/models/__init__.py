@@ -9,7 +9,17 @@ from db.models.events import Event
 from db.models.files import Blob, File, FileStatus, Version
 from db.models.jobs import Job, JobState
 from db.models.mail_tokens import MailToken, MailTokenPurpose
-from db.models.people import Challenge, KnownDevice, RecoveryCode, RefreshToken, Session, TwoFactor, User, UserRole
+from db.models.people import (
+    Challenge,
+    KnownDevice,
+    RecoveryCode,
+    RefreshToken,
+    Session,
+    StreamTicket,
+    TwoFactor,
+    User,
+    UserRole,
+)
 from db.models.quotas import Quota, QuotaKind
 from db.models.record import FOLDED, JSON_COLUMN, Record
 from db.models.uploads import Upload, UploadPart, UploadState, UploadTransport
@@ -38,6 +48,7 @@ __all__ = [
     "RecoveryCode",
     "RefreshToken",
     "Session",
+    "StreamTicket",
     "TwoFactor",
     "Upload",
     "UploadPart",

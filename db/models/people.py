@@ -92,6 +92,18 @@ class RecoveryCode(Record, table=True):
     code_hash: str = Field(primary_key=True)
 
 
+class StreamTicket(Record, table=True):
+    """What lets one event stream of a session begin, by the SHA-256 of what its client was given, in hex."""
+
+    __tablename__ = "stream_tickets"
+    __table_args__ = (Index(None, "session_id"), Index(None, "expires_at"))
+
+    token_hash: str = Field(primary_key=True)
+    session_id: UUID = Field(foreign_key="sessions.id", ondelete="CASCADE")
+    created_at: datetime
+    expires_at: datetime
+
+
 class Challenge(Record, table=True):
     """A login that waits for the second factor, by the SHA-256 of what its client was given, in hex."""
 

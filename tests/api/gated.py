@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import cast
 
 from api.envelope import EnvelopeLimits
 from api.gate import Gate, Incoming
 from db.engine import Database
+from domain.backends import Backends
 from domain.errors import Refusal
 from domain.policy import Rates, UploadPolicy
 from domain.uploads import Received
@@ -15,6 +17,7 @@ from schema.execution import Executor
 from schema.pricing import QueryLimits
 from schema.schema import build_schema
 from schema.uploads import UploadSlot, uploads_of
+from storage.store import ResumableStore
 from tests.api.bodies import CONTENT_TYPE, UPLOAD_ONE, json_part, operations, stream
 from tests.api.memory import MemoryStore
 from tests.records import MovableClock, add_person, make_ports
@@ -42,9 +45,7 @@ async def scene_on(database_url: str, rates: Rates | None = None) -> AsyncIterat
     store = MemoryStore()
     gate = Gate(
         Executor(build_schema(), QueryLimits(), lambda _error: None),
-        db,
-        store,
-        replace(make_ports(MovableClock(), rates), policy=policy),
+        Backends(db, cast("ResumableStore", store), replace(make_ports(MovableClock(), rates), policy=policy)),
         EnvelopeLimits(REQUEST_LIMIT, operations_bytes=1500, map_bytes=300),
     )
     try:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import cast
 from urllib.parse import quote
@@ -13,14 +14,19 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from starlette.responses import PlainTextResponse
 from starlette.types import Message
 
+from api.credentials import UNKNOWN, Standing
 from api.gate import Gate
 from api.graphql import GraphQLEndpoint
+from api.guards import Guard
 from api.limits import Counting
+from api.operations import Operations
 from api.parts import parts_of
 from api.settings import Settings
+from api.streams import Streams
+from db.bus import Bus
 from domain.errors import Unavailable
 from domain.events import RequestFacts
-from domain.viewer import NOBODY, Viewer
+from domain.viewer import Viewer
 from schema.execution import Executor
 from schema.pricing import QueryLimits
 from tests.asking import LOGIN, PASSWORD, ask, post, sign_up
@@ -241,20 +247,24 @@ class Endpoint:
         self.trouble: Exception | None = None
         self.events: list[str] = []
         self.made = GraphQLEndpoint(
-            executor=Executor(SCHEMA, QueryLimits(), self.faults.append),
+            operations=Operations(
+                executor=Executor(SCHEMA, QueryLimits(), self.faults.append),
+                counting=Counting(make_ports(MovableClock()), lambda _: RequestFacts()),
+                facts_of=lambda _: RequestFacts(request_id="the-request"),
+                make_context=self.make_context,
+            ),
             gate=cast("Gate", SimpleNamespace()),
-            authenticate=self.authenticate,
-            counting=Counting(make_ports(MovableClock()), lambda _: RequestFacts()),
-            facts_of=lambda _: RequestFacts(request_id="the-request"),
-            make_context=self.make_context,
+            identify=self.identify,
+            guard=partial(Guard, Bus()),
+            streams=Streams(1),
             report=self.faults.append,
             page=lambda: PlainTextResponse("the page"),
             body_bytes=1000,
         )
 
-    async def authenticate(self, _headers: object) -> Viewer:
-        self.events.append("authenticate")
-        return NOBODY
+    async def identify(self, _scope: object) -> Standing:
+        self.events.append("identify")
+        return UNKNOWN
 
     def make_context(self, _viewer: Viewer, _facts: RequestFacts) -> Around:
         if self.trouble:
@@ -313,7 +323,7 @@ async def test_who_asks_is_known_before_the_body_is_asked_for(endpoint: Endpoint
 
     headers = [(b"content-type", b"application/json")]
     await endpoint.made({"type": "http", "method": "POST", "headers": headers, "query_string": b""}, receive, send)
-    assert endpoint.events == ["authenticate", "receive"]  # and nobody is left to answer
+    assert endpoint.events == ["identify", "receive"]  # and nobody is left to answer
 
 
 async def test_the_page_is_for_browsers(endpoint: Endpoint) -> None:

@@ -75,7 +75,7 @@ def thawed() -> Iterator[None]:
 
 
 def serve(app: ASGIApp, sockets: Sequence[socket.socket], on_listening: Callable[[], None], seconds: int = 10) -> bool:
-    return server.run(app, sockets, stall_seconds=10, shutdown_seconds=seconds, on_listening=on_listening)
+    return server.run(app, sockets, limits=server.ServerLimits(10, 1024, seconds), on_listening=on_listening)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

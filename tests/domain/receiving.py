@@ -28,6 +28,10 @@ class Faulty(DiskStore):
     failing: str = ""
     error: StoreError = StoreError("broken")
 
+    async def create(self, key: str) -> Any:
+        self.fail("create")
+        return await super().create(key)
+
     async def extend(self, key: str, position: int) -> Any:
         self.fail("extend")
         return Hesitant(await super().extend(key, position), self)
