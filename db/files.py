@@ -13,7 +13,7 @@ from db.engine import Rows, Selection, Transaction
 from db.models import File, Member, Version
 from db.pages import Order, page_of
 from db.questions import FileFilter, FileOrderField, Page, Window
-from db.rows import FileRow, VersionRow
+from db.rows import FileRow
 
 _COLUMNS = (
     col(File.id),
@@ -30,17 +30,6 @@ _COLUMNS = (
     col(File.created_at),
     col(File.updated_at),
     col(Member.role),
-)
-_VERSION_COLUMNS = (
-    col(Version.id),
-    col(Version.file_id),
-    col(Version.number),
-    col(Version.blob_key),
-    col(Version.size),
-    col(Version.media_type),
-    col(Version.digest),
-    col(Version.created_by_id),
-    col(Version.created_at),
 )
 
 
@@ -101,17 +90,6 @@ async def count(rows: Rows, user_id: UUID, where: FileFilter) -> int:
     statement = visible_to(user_id).where(*_conditions(where)).with_only_columns(func.count())
     number: int = await rows.scalar(statement)
     return number
-
-
-async def versions_by_ids(rows: Rows, user_id: UUID, version_ids: Sequence[UUID]) -> list[VersionRow]:
-    """Those of the versions whose files the user may see, in no particular order."""
-    found = await rows.all(
-        select(*_VERSION_COLUMNS)
-        .join(File, col(File.id) == col(Version.file_id))
-        .join(Member, col(Member.workspace_id) == col(File.workspace_id))
-        .where(col(Member.user_id) == user_id, col(Version.id).in_(version_ids))
-    )
-    return [VersionRow._make(row) for row in found]
 
 
 async def rename(tx: Transaction, file: FileRow, name: str, name_folded: str, now: datetime) -> bool:

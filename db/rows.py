@@ -165,7 +165,7 @@ class FileRow(NamedTuple):
 
 
 class VersionRow(NamedTuple):
-    """One content of a file."""
+    """One content of a file, whether it is what the file has now, and the status of the file."""
 
     id: UUID
     file_id: UUID
@@ -173,9 +173,12 @@ class VersionRow(NamedTuple):
     blob_key: str
     size: int
     media_type: str
+    declared_media_type: str | None
     digest: str
     created_by_id: UUID | None
     created_at: datetime
+    is_current: bool
+    status: str
 
 
 class UploadRow(NamedTuple):

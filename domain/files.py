@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from db import files
+from db import files, versions
 from db.engine import Rows, Transaction
 from db.models import Event
 from db.questions import FileFilter, FileOrderField, Page, Window
@@ -52,15 +52,6 @@ async def by_ids(rows: Rows, viewer: Viewer, file_ids: Sequence[UUID]) -> list[F
     return await files.by_ids(rows, user_id, file_ids) if user_id else []
 
 
-async def versions_by_ids(rows: Rows, viewer: Viewer, version_ids: Sequence[UUID]) -> list[VersionRow]:
-    """Those of the versions whose files the viewer may see, in no particular order; none for nobody.
-
-    Raises ScopeMissing.
-    """
-    user_id = viewer.known(Scope.FILES_READ)
-    return await files.versions_by_ids(rows, user_id, version_ids) if user_id else []
-
-
 async def page(
     rows: Rows, viewer: Viewer, where: FileFilter, order: tuple[FileOrderField, bool], window: Window
 ) -> Page[FileRow]:
@@ -106,7 +97,7 @@ async def purge_files(
         raise InvalidInput(message=f"Name at most {BULK_MAXIMUM} files, not {len(file_ids)}.", path=("ids",))
     seen = {row.id: row for row in await files.by_ids(tx, user_id, file_ids)}
     allowed = [file for file in seen.values() if may_write(file.viewer_role)]
-    versions = await files.versions_by_ids(tx, user_id, [file.version_id for file in allowed])
+    current = await versions.by_ids(tx, user_id, [file.version_id for file in allowed])
     removed = await remove_files(tx, [file.id for file in allowed], now)
     purged = [file for file in allowed if file.id in removed.file_ids]
     subjects = [Subject(user_id, file.workspace_id, file.id, file.size) for file in purged]
@@ -122,7 +113,7 @@ async def purge_files(
         for file_id, file in seen.items()
         if file_id in removed.file_ids or not may_write(file.viewer_role)
     }
-    return Purged([_purgeable(here.get(file_id)) for file_id in file_ids], versions, removed.blob_keys)
+    return Purged([_purgeable(here.get(file_id)) for file_id in file_ids], current, removed.blob_keys)
 
 
 async def writable_file(rows: Rows, viewer: Viewer, file_id: UUID, path: tuple[str, ...] = ("id",)) -> FileRow:

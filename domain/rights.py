@@ -83,10 +83,12 @@ _FOR_ALL = Outcomes(
 RIGHTS: Mapping[str, Right] = {
     # By any id: what a `node` is allowed depends on what it is.
     "node: file": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
+    "node: version": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "node: workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "node: upload_session": Right(Scope.FILES_WRITE, _OWN_HISTORY),
     "node: user": Right(Scope.FILES_READ, _MET_BY_MEMBERS, or_else=Scope.ACCOUNT_WRITE),
     "nodes: file": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
+    "nodes: version": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "nodes: workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "nodes: upload_session": Right(Scope.FILES_WRITE, _OWN_HISTORY),
     "nodes: user": Right(Scope.FILES_READ, _MET_BY_MEMBERS, or_else=Scope.ACCOUNT_WRITE),

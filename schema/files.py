@@ -1,19 +1,18 @@
-"""Files and versions, as members of their workspace see them."""
+"""Files, as members of their workspace see them."""
 
 from enum import Enum
-from typing import Annotated
 
 import strawberry
 
-from db.rows import FileRow, VersionRow
-from domain import downloads
-from domain.downloads import LinkTerms
+from db.rows import FileRow
+from schema.connections import After, Before, Connection, First, Last, PageArguments
 from schema.context import Info
 from schema.ids import Prefix, encode
 from schema.loaders import present
 from schema.nodes import Node
 from schema.scalars import URL, ByteCount, DateTime
 from schema.users import User, user_of
+from schema.versions import Disposition, ExpiresInSeconds, Version, Wanted, signed_url, version_of, versions_of
 from schema.workspaces import Workspace, workspace_of
 
 
@@ -24,28 +23,6 @@ class FileStatus(Enum):
     READY = strawberry.enum_value("READY", description="It can be downloaded.")
     QUARANTINED = strawberry.enum_value("QUARANTINED", description="It is kept back until it has been examined.")
     REJECTED = strawberry.enum_value("REJECTED", description="It was examined and is not given out.")
-
-
-@strawberry.enum(description="What a browser is told to do with the bytes.")
-class Disposition(Enum):
-    """See RFC 6266."""
-
-    ATTACHMENT = strawberry.enum_value("ATTACHMENT", description="Keep them as a file.")
-    INLINE = strawberry.enum_value(
-        "INLINE", description="Show them, where that is safe; otherwise keep them as a file."
-    )
-
-
-@strawberry.type(description="One immutable content of a file.")
-class Version:
-    """A version."""
-
-    id: strawberry.ID = strawberry.field(description="Opaque and unique.")
-    number: int = strawberry.field(description="Counts up from 1 within its file.")
-    size: ByteCount = strawberry.field(description="Its size in bytes.")
-    media_type: str = strawberry.field(description="Found from the bytes, such as `image/png`.")
-    digest: str = strawberry.field(description="The SHA-256 of the bytes, in hex.")
-    created_at: DateTime = strawberry.field(description="When it was uploaded.")
 
 
 @strawberry.type(description="What a person owns and sees: a name, a workspace and a current version.")
@@ -82,23 +59,23 @@ class File(Node):
         """The version whose size, type and digest the file repeats."""
         return version_of(await present(info.context.loaders.versions.load(self.row.version_id)))
 
+    @strawberry.field(description="Its contents, the newest first.")
+    async def versions(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Version]:
+        """One statement for all files of a list."""
+        return await versions_of(info.context.loaders, self.row.id, PageArguments(first, after, last, before))
+
     @strawberry.field(
         description="A URL that needs no header for a limited time. It opens this version, also when newer ones follow."
     )
     def download_url(
-        self,
-        info: Info,
-        expires_in_seconds: Annotated[int, strawberry.argument(description="How long it lasts: up to a week.")] = 300,
-        disposition: Annotated[
-            Disposition, strawberry.argument(description="What a browser does with it.")
-        ] = Disposition.ATTACHMENT,
+        self, info: Info, expires_in_seconds: ExpiresInSeconds = 300, disposition: Wanted = Disposition.ATTACHMENT
     ) -> URL | None:
         """Signed by the viewer: it stops working when the viewer loses the right. Null unless the file is ready."""
         if self.status is not FileStatus.READY:
             return None
-        wanted = downloads.Disposition[disposition.name]
-        terms = LinkTerms(self.row.id, self.row.version_id, wanted, expires_in_seconds)
-        return URL(downloads.sign_download(info.context.ports, info.context.viewer, terms))
+        return signed_url(info.context, (self.row.id, self.row.version_id), disposition, expires_in_seconds)
 
 
 def file_of(row: FileRow) -> File:
@@ -115,16 +92,4 @@ def file_of(row: FileRow) -> File:
         created_at=DateTime(row.created_at),
         updated_at=DateTime(row.updated_at),
         revision=row.revision,
-    )
-
-
-def version_of(row: VersionRow) -> Version:
-    """The version of a row."""
-    return Version(
-        id=encode(Prefix.VERSION, row.id),
-        number=row.number,
-        size=ByteCount(row.size),
-        media_type=row.media_type,
-        digest=row.digest,
-        created_at=DateTime(row.created_at),
     )

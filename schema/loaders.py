@@ -32,6 +32,7 @@ from domain import (
     sessions,
     upload_sessions,
     users,
+    versions,
     workspaces,
 )
 from domain.errors import NotFound
@@ -106,7 +107,17 @@ class Loaders:
     @cached_property
     def versions(self) -> DataLoader[UUID, VersionRow | None]:
         """Versions of files that the viewer may see."""
-        return self._by(_id, files.versions_by_ids)
+        return self._by(_id, versions.by_ids)
+
+    @cached_property
+    def version_pages(self) -> Asking[Window, Page[VersionRow]]:
+        """Versions of a file."""
+        return self._asking(versions.pages)
+
+    @cached_property
+    def version_counts(self) -> Asking[None, int]:
+        """How many versions a file has."""
+        return self._asking(versions.counts)
 
     @cached_property
     def uploads(self) -> DataLoader[UUID, UploadRow | None]:

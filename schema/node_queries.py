@@ -13,6 +13,7 @@ from schema.ids import Prefix, decode_any
 from schema.nodes import Node
 from schema.upload_sessions import upload_session_of
 from schema.users import User, user_of
+from schema.versions import version_of
 from schema.workspaces import workspace_of
 
 
@@ -49,6 +50,9 @@ async def _node(context: Context, node_id: str) -> Node | None:
         case (Prefix.FILE, file_id):
             file = await context.loaders.files.load(file_id)
             return file and file_of(file)
+        case (Prefix.VERSION, version_id):
+            version = await context.loaders.versions.load(version_id)
+            return version and version_of(version)
         case (Prefix.WORKSPACE, workspace_id):
             workspace = await context.loaders.workspaces.load(workspace_id)
             return workspace and workspace_of(workspace, context.loaders)

@@ -87,6 +87,7 @@ BY_SECRET = {
 # One for each select that finds something for somebody: where databases could differ.
 ON_BOTH = {
     "node: file",
+    "node: version",
     "node: user",
     "files",
     "download",
@@ -104,7 +105,7 @@ ON_BOTH = {
     "activity",
     "set_user_role",
 }
-PREFIXES = ("file", "user", "wsp", "upl")
+PREFIXES = ("file", "ver", "user", "wsp", "upl")
 TOLD_APART = {"x-request-id", "date", "content-length"}
 
 FIELDS = {field.verb: field for field in root_fields()} | {field.verb: field for _, field in nested_fields()}

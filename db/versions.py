@@ -1,0 +1,60 @@
+"""Selects on versions. Every select for a user finds only the versions of files that this user may see."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from db.engine import Rows, Selection
+from db.models import File, Member, Version
+from db.pages import Order, pages_of
+from db.questions import Page, Window
+from db.rows import VersionRow
+
+_COLUMNS = (
+    col(Version.id),
+    col(Version.file_id),
+    col(Version.number),
+    col(Version.blob_key),
+    col(Version.size),
+    col(Version.media_type),
+    col(Version.declared_media_type),
+    col(Version.digest),
+    col(Version.created_by_id),
+    col(Version.created_at),
+    (col(Version.id) == col(File.version_id)).label("is_current"),
+    col(File.status),
+)
+# By number, not by time: clocks go back.
+_NEWEST_FIRST = Order(col(Version.number), col(Version.id), is_descending=True)
+
+
+async def by_ids(rows: Rows, user_id: UUID, version_ids: Sequence[UUID]) -> list[VersionRow]:
+    """Those of the versions whose files the user may see, in no particular order."""
+    found = await rows.all(_visible_to(user_id).where(col(Version.id).in_(version_ids)))
+    return [VersionRow._make(row) for row in found]
+
+
+async def pages(rows: Rows, user_id: UUID, file_ids: Sequence[UUID], window: Window) -> dict[UUID, Page[VersionRow]]:
+    """For each file that the user may see a window of its versions, the newest first."""
+    statement = _visible_to(user_id).where(col(Version.file_id).in_(file_ids))
+    found = await pages_of(rows, statement, col(Version.file_id), _NEWEST_FIRST, window)
+    return {file_id: page.of(VersionRow._make) for file_id, page in found.items()}
+
+
+async def counts(rows: Rows, user_id: UUID, file_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """For each file that the user may see how many versions it has."""
+    visible = _visible_to(user_id).where(col(Version.file_id).in_(file_ids))
+    statement = visible.with_only_columns(col(Version.file_id), func.count().label("number"))
+    found = await rows.all(statement.group_by(col(Version.file_id)))
+    return {row.file_id: row.number for row in found}
+
+
+def _visible_to(user_id: UUID) -> Selection:
+    return (
+        select(*_COLUMNS)
+        .join(File, col(File.id) == col(Version.file_id))
+        .join(Member, col(Member.workspace_id) == col(File.workspace_id))
+        .where(col(Member.user_id) == user_id)
+    )
