@@ -51,12 +51,14 @@ def _with_lines(memberships: Selection) -> Selection:
 
 # An upload holds its workspace until its file has committed: whoever deletes the workspace waits for that, and counts
 # the file, or was first, and the upload finds nothing. It is the lock that the file's foreign key takes anyway.
-_HELD = (
-    _BY_WORKSPACE.join(Workspace, col(Workspace.id) == col(Member.workspace_id))
-    .where(col(Workspace.deleted_at).is_(None))
+_HELD_WORKSPACES = (
+    select(col(Workspace.id))
+    .where(col(Workspace.id).in_(bindparam("workspace_ids", expanding=True)), col(Workspace.deleted_at).is_(None))
     .order_by(col(Workspace.id))
-    .with_for_update(read=True, key_share=True, of=Workspace)
+    .with_for_update(read=True, key_share=True)
 )
+# A statement of its own: it sees what was changed while the one before waited, and locks people after workspaces.
+_HELD_PEOPLE = _BY_WORKSPACE.order_by(col(User.id)).with_for_update(read=True, key_share=True, of=User)
 # Both are asked for every upload.
 _NAMED = FrequentSelect(_with_lines(_BY_WORKSPACE))
 _PERSONAL = FrequentSelect(
@@ -93,8 +95,12 @@ async def memberships(rows: Rows, user_ids: Collection[UUID], workspace_ids: Col
 async def hold_memberships(
     tx: Transaction, user_ids: Collection[UUID], workspace_ids: Collection[UUID]
 ) -> list[MembershipRow]:
-    """What `memberships` finds, and their workspaces cannot be deleted before this transaction ends."""
-    found = await tx.all(_HELD, {"user_ids": list(user_ids), "workspace_ids": list(workspace_ids)})
+    """What `memberships` finds, and neither workspaces nor users are deleted before this transaction ends.
+
+    Nor does anybody lose a membership meanwhile: whoever ends one locks the workspace.
+    """
+    there = [row.id for row in await tx.all(_HELD_WORKSPACES, {"workspace_ids": list(workspace_ids)})]
+    found = await tx.all(_HELD_PEOPLE, {"user_ids": list(user_ids), "workspace_ids": there})
     return [MembershipRow(row.user_id, row.workspace_id, row.role) for row in found]
 
 

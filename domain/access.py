@@ -83,7 +83,8 @@ async def _memberships(rows: Rows, places: Collection[Place]) -> dict[Place, Mem
 async def held_workspaces(tx: Transaction, wanted: Sequence[tuple[Viewer, UUID]]) -> list[Access | Refusal]:
     """For each viewer and workspace in turn, whether the one may put files into the other, for whoever writes them now.
 
-    In one statement. Until this transaction ends, nobody deletes the workspaces.
+    Until this transaction ends, nobody deletes the workspaces or those users, or takes their rights away. It comes
+    before every other lock of an upload: see docs/decisions/0035-locks-have-an-order.md.
 
     Otherwise a workspace could be found empty and deleted while a file comes into it, and be told to be safe.
     """
