@@ -7,7 +7,7 @@ from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from db.engine import Rows, Transaction
-from db.models import Blob
+from db.models import Blob, Version
 
 
 async def existing(rows: Rows, keys: Sequence[str]) -> set[str]:
@@ -21,9 +21,11 @@ async def fence(tx: Transaction, keys: Sequence[str], store: str, now: datetime,
     await tx.insert(Blob, [{"key": key, **taken} for key in keys])
 
 
-async def mark_deleted(tx: Transaction, keys: Sequence[str], now: datetime) -> None:
-    """Say that the bytes under these keys are to be removed."""
-    await tx.execute(update(Blob).where(col(Blob.key).in_(keys)).values(deleted_at=now))
+async def mark_deleted(tx: Transaction, keys: Sequence[str], now: datetime) -> list[str]:
+    """Say that the bytes under those of these keys are to be removed that no version needs any more; which they are."""
+    is_needed = select(col(Version.id)).where(col(Version.blob_key) == col(Blob.key)).exists()
+    unneeded = update(Blob).where(col(Blob.key).in_(keys), ~is_needed).values(deleted_at=now)
+    return [key for (key,) in await tx.all(unneeded.returning(col(Blob.key)))]
 
 
 async def deleted(rows: Rows, now: datetime, limit: int) -> list[str]:

@@ -51,6 +51,7 @@ class EventKind(StrEnum):
     FILE_UPLOADED = "file.uploaded"
     FILE_DOWNLOADED = "file.downloaded"
     FILE_REPLACED = "file.replaced"
+    FILE_RESTORED = "file.restored"
     FILE_RENAMED = "file.renamed"
     FILE_PURGED = "file.purged"
     WORKSPACE_CREATED = "workspace.created"

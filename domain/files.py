@@ -122,14 +122,14 @@ async def writable_file(rows: Rows, viewer: Viewer, file_id: UUID, path: tuple[s
     if not found:
         raise NotFound(message=NO_SUCH_FILE, path=path)
     if not may_write(found[0].viewer_role):
-        raise _viewers_cannot()
+        raise viewers_cannot()
     return found[0]
 
 
 def _purgeable(file: FileRow | None) -> FileRow | Refusal:
     if file is None:
         return NotFound(message=NO_SUCH_FILE)
-    return file if may_write(file.viewer_role) else _viewers_cannot()
+    return file if may_write(file.viewer_role) else viewers_cannot()
 
 
 def judge_type(name: str, media_type: str, declared: str | None) -> None:
@@ -144,7 +144,8 @@ def judge_type(name: str, media_type: str, declared: str | None) -> None:
         )
 
 
-def _viewers_cannot() -> Forbidden:
+def viewers_cannot() -> Forbidden:
+    """The viewer sees the files of the workspace, and no more."""
     return Forbidden(message="Viewers of a workspace cannot change its files.")
 
 

@@ -22,8 +22,7 @@ class Removed:
 async def remove_files(tx: Transaction, file_ids: Sequence[UUID], now: datetime) -> Removed:
     """Remove files with all their versions, whoever may see them. The caller enters the changes, as its last act."""
     gone, versions = await files.purge(tx, file_ids)
-    keys = list({version.blob_key for version in versions})
-    await blobs.mark_deleted(tx, keys, now)
+    keys = await blobs.mark_deleted(tx, sorted({version.blob_key for version in versions}), now)
     less = [Change(version.workspace_id, version.user_id, used=-version.size) for version in versions]
     fewer = [Change(file.workspace_id, file.user_id, files=-1) for file in gone]
     return Removed({file.id for file in gone}, keys, [*less, *fewer])

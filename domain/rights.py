@@ -108,6 +108,7 @@ RIGHTS: Mapping[str, Right] = {
     "upload_sessions": Right(Scope.FILES_WRITE, _OWN),
     "continue_by_tus": Right(Scope.FILES_WRITE, _OWN),
     "rename_file": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
+    "restore_version": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
     "purge_files": Right(Scope.FILES_WRITE, _CHANGED_BY_WRITERS),
     # Streams
     "upload_progress": Right(Scope.FILES_WRITE, _OWN),

@@ -119,6 +119,9 @@ class EventKind(Enum):
     FILE_REPLACED = strawberry.enum_value(
         "FILE_REPLACED", description="A file got another version, of this `number` and `mediaType`."
     )
+    FILE_RESTORED = strawberry.enum_value(
+        "FILE_RESTORED", description="A file got an older content again, that of number `from`, as its `number`."
+    )
     FILE_RENAMED = strawberry.enum_value("FILE_RENAMED", description="A file was renamed: `from` and `to`.")
     FILE_PURGED = strawberry.enum_value(
         "FILE_PURGED", description="A file was removed for good; by nobody when it went with its workspace."

@@ -25,6 +25,7 @@ from schema.upload_session_mutations import UploadSessionMutations
 from schema.upload_session_queries import UploadSessionQueries
 from schema.uploads import UPLOAD, UploadMutations, UploadSlot
 from schema.user_queries import UserQueries
+from schema.version_mutations import VersionMutations
 from schema.workspace_mutations import WorkspaceMutations
 from schema.workspace_queries import WorkspaceQueries
 from schema.workspaces import Workspace
@@ -47,6 +48,7 @@ class Mutation(
     UploadMutations,
     UploadSessionMutations,
     FileMutations,
+    VersionMutations,
     WorkspaceMutations,
     MemberMutations,
     InvitationMutations,

@@ -148,6 +148,7 @@ async def set_stage(parts: Parts, client: AsyncClient, right: Right) -> Stage:
     file = await uploaded(client, owner, workspaceId=ids["workspace"])
     found = await ask(client, "query ($id: ID!) { file(id: $id) { version { id } } }", owner, id=file["id"])
     ids |= {"file": file["id"], "version": found["file"]["version"]["id"]}
+    await uploaded(client, owner, replaces=file["id"])  # so that there is an older version, to be restored
     announced = await ask(
         client,
         CREATE_UPLOAD,

@@ -1,24 +1,28 @@
 """Uploads on their way in, for tests of what may go wrong with them."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlmodel import col
 
 from db import quotas, uploads
 from db.engine import Database
 from db.models import Upload, UploadTransport
-from db.rows import UploadRow
+from db.rows import FileRow, UploadRow
 from domain.backends import Backends
 from domain.completions import complete_upload
 from domain.errors import Refusal
+from domain.new_files import Upload as Arrivals
+from domain.new_files import create_files
 from domain.pieces import Piece
 from domain.receptions import Reception
 from domain.upload_sessions import NewUpload, admit_upload, create_upload
-from domain.uploads import UploadIntent
+from domain.uploads import Admission, Receiver, Replaced, UploadIntent
 from storage.disk import DiskStore
 from storage.store import PartialWriter, StoreError
+from tests.records import uncounted
 from tests.scenes import FACTS, Scene
 
 
@@ -83,6 +87,18 @@ async def announced(
         return await create_upload(tx, backends.ports, scene.viewer("owner"), (new, admission), FACTS)
 
 
+async def brought(
+    backends: Backends, scene: Scene, data: bytes, replaces: Replaced | None = None, name: str = "a.txt"
+) -> FileRow | Refusal:
+    """What becomes of bytes that somebody brings to the shared workspace in one request."""
+    admission = Admission(scene.workspace_id, name, None, None, 10**9, replaces=replaces)
+    receiver = await Receiver.begin(backends.store, admission, uncounted())
+    await receiver.write(data)
+    arrivals = Arrivals(backends.ports, scene.viewer("owner"), FACTS, [await receiver.finish()])
+    [outcome] = await create_files(backends.db, backends.store, arrivals)
+    return outcome
+
+
 async def sent(reception: Reception, data: bytes = b"hello world") -> UploadRow:
     await reception.open()
     try:
@@ -122,3 +138,13 @@ async def is_exact(db: Database) -> bool:
 def slow_to_verify(backends: Backends) -> Backends:
     policy = replace(backends.ports.upload_sessions, verified_at_once_bytes=1)
     return replace(backends, ports=replace(backends.ports, upload_sessions=policy))
+
+
+async def until_somebody_waits(db: Database) -> None:
+    """Return once a statement on PostgreSQL waits for a lock that another transaction has."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with db.reading() as rows:
+        while not await rows.scalar(waiting):  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.01)

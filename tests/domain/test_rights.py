@@ -42,6 +42,7 @@ NAMED = {
     "handOverTo": "deputy",
     "replaces": "file",
     "targetId": "file",
+    "versionId": "version",
 }
 NAMED_BY_VERB = {
     "user": "companion",
@@ -49,6 +50,7 @@ NAMED_BY_VERB = {
     "set_user_disabled": "companion",
     "delete_user": "companion",
     "purge_files": "file",
+    "restore_version": "file",
     "complete_upload": "upload_session",
     "abort_upload": "upload_session",
     "upload_progress": "upload_session",
@@ -93,6 +95,7 @@ ON_BOTH = {
     "download",
     "download_by_link",
     "upload_file",
+    "restore_version",
     "complete_upload",
     "upload_sessions",
     "continue_by_tus",

@@ -1,7 +1,9 @@
-"""Versions of files through the front door: listed, found by id, and downloaded."""
+"""Versions of files through the front door: listed, found by id, downloaded and restored."""
 
+import asyncio
 from base64 import urlsafe_b64encode
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -23,6 +25,9 @@ VERSIONS = """query ($id: ID!, $first: Int, $after: String, $last: Int, $before:
 WHOLE = """query ($id: ID!) { file(id: $id) { version { id } versions { nodes {
   id number current size mediaType declaredMediaType digest createdAt uploadedBy { username } downloadUrl
 } } } }"""
+RESTORE = """mutation ($input: RestoreVersionInput!) { restoreVersion(input: $input) {
+  file { revision digest version { number } } problems { code path ... on Conflict { revision } }
+} }"""
 NODE = "query ($id: ID!) { node(id: $id) { id ... on Version { number digest uploadedBy { username } } } }"
 
 
@@ -154,3 +159,76 @@ async def test_the_number_of_statements_does_not_grow_with_files_or_versions(cli
         assert all(numbers(file["versions"]) == [3, 2] and file["versions"]["totalCount"] == 3 for file in files)
         counts[len(files)] = len(statements)
     assert counts[3] == counts[6]
+
+
+async def restore(client: AsyncClient, asker: Account, file_id: str, version_id: str, **given: Any) -> Any:
+    """The payload of a restoration."""
+    said = {"id": file_id, "versionId": version_id, **given}
+    return (await ask(client, RESTORE, asker, input=said))["restoreVersion"]
+
+
+async def test_an_older_content_is_the_newest_again_and_nothing_in_between_is_lost(
+    client: AsyncClient, settings: Settings
+) -> None:
+    ada, edith = await sign_up(client), await sign_up(client, "edith")
+    await join(settings.database_url, edith, await personal_workspace(client, ada), WorkspaceRole.EDITOR)
+    file_id = await with_versions(client, ada, b"old\n", b"newer\n")
+    [_, old] = await versions_of(client, ada, file_id)
+    payload = await restore(client, edith, file_id, old["id"], ifRevision=2)
+    assert payload["problems"] == []
+    assert (payload["file"]["revision"], payload["file"]["digest"]) == (3, old["digest"])
+    assert payload["file"]["version"]["number"] == 3
+    found = await versions_of(client, ada, file_id)
+    assert [(node["number"], node["current"], node["size"]) for node in found] == [
+        (3, True, 4),
+        (2, False, 6),
+        (1, False, 4),
+    ]
+    assert [node["uploadedBy"]["username"] for node in found] == ["edith", "ada", "ada"]
+    current = await client.get(f"/files/{file_id}/download", headers=ada.headers)
+    assert [current.content, *[(await client.get(node["downloadUrl"])).content for node in found]] == [
+        b"old\n",
+        b"old\n",
+        b"newer\n",
+        b"old\n",
+    ]
+    usage = await ask(client, "{ viewer { account { personalWorkspace { usage { used files } } } } }", ada)
+    assert usage["viewer"]["account"]["personalWorkspace"]["usage"] == {"used": 14, "files": 1}
+    activity = "{ viewer { account { activity(first: 1) { nodes { kind data } } } } }"
+    [told] = (await ask(client, activity, edith))["viewer"]["account"]["activity"]["nodes"]
+    assert told == {"kind": "FILE_RESTORED", "data": {"versionId": found[0]["id"], "number": "3", "from": "1"}}
+
+
+async def test_restoring_what_is_there_already_changes_nothing(client: AsyncClient) -> None:
+    ada = await sign_up(client)
+    file_id = await with_versions(client, ada, b"old\n", b"newer\n")
+    [current, old] = await versions_of(client, ada, file_id)
+    for version_id, revision in ((current["id"], 2), (old["id"], 3), (old["id"], 3)):
+        payload = await restore(client, ada, file_id, version_id)
+        assert (payload["problems"], payload["file"]["revision"]) == ([], revision)
+    assert len(await versions_of(client, ada, file_id)) == 3
+
+
+async def test_a_stale_restoration_is_a_conflict_and_one_of_something_else_finds_nothing(client: AsyncClient) -> None:
+    ada = await sign_up(client)
+    file_id = await with_versions(client, ada, b"old\n", b"newer\n")
+    other_id = await with_versions(client, ada, b"other\n")
+    [_, old] = await versions_of(client, ada, file_id)
+    [other] = await versions_of(client, ada, other_id)
+    stale = await restore(client, ada, file_id, old["id"], ifRevision=1)
+    assert stale == {"file": None, "problems": [{"code": "CONFLICT", "path": ["ifRevision"], "revision": 2}]}
+    for version_id in (other["id"], "ver_" + "0" * 32, file_id):
+        payload = await restore(client, ada, file_id, version_id)
+        assert payload["problems"] == [{"code": "NOT_FOUND", "path": ["versionId"]}]
+    assert len(await versions_of(client, ada, file_id)) == 2
+
+
+async def test_of_many_restorations_at_once_each_sees_the_one_before(client: AsyncClient) -> None:
+    ada = await sign_up(client)
+    file_id = await with_versions(client, ada, b"old\n", b"newer\n")
+    [newer, old] = await versions_of(client, ada, file_id)
+    await asyncio.gather(*(restore(client, ada, file_id, each["id"]) for each in (old, newer) * 5))
+    found = await versions_of(client, ada, file_id)
+    assert [node["number"] for node in found] == list(range(len(found), 0, -1))
+    assert [node["current"] for node in found] == [True, *[False] * (len(found) - 1)]
+    assert all(one["digest"] != other["digest"] for one, other in pairwise(found))
