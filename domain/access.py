@@ -92,6 +92,14 @@ async def held_workspaces(tx: Transaction, wanted: Sequence[tuple[Viewer, UUID]]
     return _all_judged(wanted, found)
 
 
+async def held_workspace(tx: Transaction, viewer: Viewer, workspace_id: UUID) -> Access:
+    """The same for one. Raises NotSignedIn, ScopeMissing, NotFound and Forbidden."""
+    [access] = await held_workspaces(tx, [(viewer, workspace_id)])
+    if isinstance(access, Refusal):
+        raise access
+    return access
+
+
 async def joined_workspace(
     tx: Transaction, viewer: Viewer, workspace_id: UUID, path: tuple[str, ...] = ("workspaceId",)
 ) -> WorkspaceRow:

@@ -8,7 +8,7 @@ from db import uploads
 from db.engine import Transaction
 from db.models import UploadState
 from db.rows import UploadRow
-from domain import ledger
+from domain.access import held_workspace
 from domain.backends import Backends
 from domain.completions import complete_upload
 from domain.errors import InvalidInput
@@ -38,7 +38,8 @@ async def concatenate(
     # What the pieces hold back is given to what they become: there is room for it once, perhaps not twice.
     fitting = await admit_upload(backends.db, backends.ports, viewer, replace(new, size=0))
     async with backends.db.transaction() as tx:
-        await _give_back(tx, backends, pieces)
+        await held_workspace(tx, viewer, fitting.workspace_id)
+        new = replace(new, given_back=await _give_back(tx, pieces))
         made = await create_upload(tx, backends.ports, viewer, (new, fitting), facts)
     try:
         reach = await backends.store.join(made.blob_key, [piece.blob_key for piece in pieces])
@@ -61,13 +62,13 @@ def _require_whole(piece: UploadRow) -> None:
         raise UploadIncomplete(message=sentence, received=piece.received, size=piece.size or 0)
 
 
-async def _give_back(tx: Transaction, backends: Backends, pieces: Sequence[UploadRow]) -> None:
+async def _give_back(tx: Transaction, pieces: Sequence[UploadRow]) -> list[Change]:
     given_back = []
-    for piece in pieces:
-        locked = await uploads.lock(tx, piece.id)
-        if locked is not None and await uploads.change(tx, piece.id, uploads.GROWING, {"reserved": 0}):
-            given_back.append(Change(piece.workspace_id, piece.created_by_id, reserved=-locked.reserved))
-    await ledger.post(tx, backends.ports.workspace_policy, given_back)
+    for piece_id in sorted(piece.id for piece in pieces):
+        locked = await uploads.lock(tx, piece_id)
+        if locked is not None and await uploads.change(tx, piece_id, uploads.GROWING, {"reserved": 0}):
+            given_back.append(Change(locked.workspace_id, locked.created_by_id, reserved=-locked.reserved))
+    return given_back
 
 
 async def _end(backends: Backends, pieces: Sequence[UploadRow], facts: RequestFacts) -> None:

@@ -120,15 +120,20 @@ async def writable_file(rows: Rows, viewer: Viewer, file_id: UUID, path: tuple[s
     """A file that the viewer may change. Raises NotSignedIn, ScopeMissing, NotFound and Forbidden."""
     found = await files.by_ids(rows, viewer.required(Scope.FILES_WRITE), [file_id])
     if not found:
-        raise NotFound(message=NO_SUCH_FILE, path=path)
+        raise no_such_file(path)
     if not may_write(found[0].viewer_role):
         raise viewers_cannot()
     return found[0]
 
 
+def no_such_file(path: tuple[str, ...] = ("id",)) -> NotFound:
+    """Absent, or not the viewer's to see."""
+    return NotFound(message=NO_SUCH_FILE, path=path)
+
+
 def _purgeable(file: FileRow | None) -> FileRow | Refusal:
     if file is None:
-        return NotFound(message=NO_SUCH_FILE)
+        return no_such_file(())
     return file if may_write(file.viewer_role) else viewers_cannot()
 
 

@@ -14,10 +14,10 @@ from db.models import Blob, Event, File, FileStatus, Version
 from db.rows import FileRow
 from domain import ledger, topics
 from domain.access import Access
-from domain.errors import NotFound, Refusal
+from domain.errors import Refusal
 from domain.events import EventKind, RequestFacts, Subject, event_values
 from domain.file_changes import tell_change
-from domain.files import NO_SUCH_FILE, judge_revision, judge_type
+from domain.files import judge_revision, judge_type, no_such_file
 from domain.ledger import Change
 from domain.media import Inspection
 from domain.names import fold
@@ -106,7 +106,7 @@ class NewVersions:
             return _Made(newcomer, _new_file(newcomer, access, now), 1)
         file, number = self._replaced.get(replaces.file_id, (None, 0))
         if file is None or file.workspace_id != access.workspace_id:
-            raise NotFound(message=NO_SUCH_FILE, path=("replaces",))
+            raise no_such_file(("replaces",))
         judge_revision(file, replaces.revision)
         judge_type(file.name, newcomer.inspection.media_type, newcomer.received.admission.declared_media_type)
         file = file._replace(**_content(newcomer), revision=file.revision + 1, updated_at=now, viewer_role=access.role)

@@ -147,9 +147,12 @@ class Reception(ABC):
     async def _reserve_up_to(self, end: int) -> None:
         upload, ports = self.upload, self.backends.ports
         async with self.backends.db.transaction() as tx:
-            if not await uploads.change(tx, upload.id, uploads.GROWING, {"reserved": end}):
-                raise has_ended(await uploads.lock(tx, upload.id) or upload)
-            more = Change(upload.workspace_id, upload.created_by_id, reserved=end - self._reserved)
+            # Its maker may be gone since the request began, and then nobody's line is to have it.
+            locked = await uploads.lock(tx, upload.id)
+            if locked is None or locked.state not in uploads.GROWING:
+                raise has_ended(locked or upload)
+            await uploads.change(tx, upload.id, uploads.GROWING, {"reserved": end})
+            more = Change(locked.workspace_id, locked.created_by_id, reserved=end - locked.reserved)
             await ledger.post(tx, ports.workspace_policy, [more])
         self._reserved = end
 

@@ -4,7 +4,7 @@ Bytes come in through `domain.receptions`, and become a file in `domain.completi
 for everybody else, members of the workspace included, there is no such upload.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 from uuid import UUID
@@ -13,11 +13,11 @@ from uuid_utils.compat import uuid7
 
 from db import uploads
 from db.engine import Database, Rows, Transaction
-from db.models import Upload, UploadState, UploadTransport, WorkspaceRole
+from db.models import Upload, UploadState, UploadTransport
 from db.questions import Page, UploadFilter, Window
 from db.rows import UploadRow
 from domain import ledger, topics
-from domain.access import may_write
+from domain.access import held_workspace, may_write
 from domain.errors import Forbidden, InvalidInput, NotFound, Refusal
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.ledger import Change
@@ -39,7 +39,8 @@ class NewUpload:
     """What a client says of bytes that are to come. None: not said; for the transport, that the service chooses.
 
     `size` is in bytes. `is_partial` marks a piece of a tus concatenation, `metadata_header` is given back by tus, and
-    `id` is one of the client's choosing.
+    `id` is one of the client's choosing. `given_back` is what other uploads gave back in the same transaction, for this
+    one.
     """
 
     intent: UploadIntent
@@ -49,6 +50,7 @@ class NewUpload:
     is_partial: bool = False
     metadata_header: str | None = None
     id: UUID | None = None
+    given_back: Sequence[Change] = ()
 
 
 async def admit_upload(db: Database, ports: Ports, viewer: Viewer, new: NewUpload) -> Admission:
@@ -66,10 +68,11 @@ async def create_upload(
 ) -> UploadRow:
     """Announce an admitted upload: what it needs is held back for it, before any byte.
 
-    Raises NotSignedIn, ScopeMissing, InvalidInput, TooManyUploads and QuotaExceeded; Duplicate for an id that is taken.
+    The right is asked again, and nobody loses it before this transaction ends. Raises NotSignedIn, ScopeMissing,
+    NotFound, Forbidden, InvalidInput, TooManyUploads and QuotaExceeded; Duplicate for an id that is taken.
     """
     user_id, now, (new, admission) = viewer.required(Scope.FILES_WRITE), ports.clock.now(), upload
-    limits = ports.upload_sessions
+    access, limits = await held_workspace(tx, viewer, admission.workspace_id), ports.upload_sessions
     if await uploads.count_live(tx, user_id) >= limits.maximum_open:
         sentence = f"You have {limits.maximum_open} uploads under way, which is as many as one may have."
         raise TooManyUploads(message=sentence, maximum=limits.maximum_open)
@@ -98,8 +101,9 @@ async def create_upload(
     subject = Subject(user_id, made.workspace_id, made.id, new.size, {"transport": transport})
     await tx.add(event(EventKind.UPLOAD_CREATED, subject, facts, now))
     topics.tell_upload(tx, made.id)
-    await ledger.post(tx, ports.workspace_policy, [Change(made.workspace_id, user_id, reserved=made.reserved)])
-    return UploadRow(**made.model_dump(), viewer_role=WorkspaceRole.EDITOR)
+    held_back = Change(made.workspace_id, user_id, reserved=made.reserved)
+    await ledger.post(tx, ports.workspace_policy, [held_back, *new.given_back])
+    return UploadRow(**made.model_dump(), viewer_role=access.role)
 
 
 async def by_ids(rows: Rows, viewer: Viewer, upload_ids: Collection[UUID]) -> list[UploadRow]:
@@ -159,7 +163,7 @@ async def announce_size(tx: Transaction, ports: Ports, upload: UploadRow, size: 
         raise InvalidInput(message=f"{locked.received} bytes have come already.", path=("size",))
     await uploads.change(tx, upload.id, uploads.GROWING, {"size": size, "reserved": size})
     topics.tell_upload(tx, upload.id)
-    more = Change(upload.workspace_id, upload.created_by_id, reserved=size - locked.reserved)
+    more = Change(locked.workspace_id, locked.created_by_id, reserved=size - locked.reserved)
     await ledger.post(tx, ports.workspace_policy, [more])
     return locked._replace(size=size, reserved=size)
 

@@ -13,10 +13,10 @@ from db.models import Version
 from db.questions import Page, Window
 from db.rows import FileRow, VersionRow
 from domain import ledger
-from domain.access import held_workspaces
-from domain.errors import Forbidden, NotFound, Refusal
+from domain.access import held_workspace
+from domain.errors import Forbidden, NotFound
 from domain.events import EventKind, RequestFacts, Subject, event
-from domain.files import NO_SUCH_FILE, judge_revision, judge_type, viewers_cannot, writable_file
+from domain.files import judge_revision, judge_type, no_such_file, viewers_cannot, writable_file
 from domain.ledger import Change
 from domain.ports import Ports
 from domain.scopes import Scope
@@ -97,12 +97,15 @@ async def _held(tx: Transaction, viewer: Viewer, restoration: Restoration) -> tu
     """A file that the viewer may change, locked as one that is replaced is, and the number of its newest version."""
     seen = await writable_file(tx, viewer, restoration.file_id)
     # Right and file may be gone by the time that the locks are had.
-    [access] = await held_workspaces(tx, [(viewer, seen.workspace_id)])
-    if isinstance(access, Forbidden):
-        raise viewers_cannot()
+    try:
+        access = await held_workspace(tx, viewer, seen.workspace_id)
+    except NotFound:
+        raise no_such_file() from None
+    except Forbidden:
+        raise viewers_cannot() from None
     locked = await files.lock_with_numbers(tx, [seen.id])
-    if isinstance(access, Refusal) or seen.id not in locked:
-        raise NotFound(message=NO_SUCH_FILE, path=("id",))
+    if seen.id not in locked:
+        raise no_such_file()
     file, number = locked[seen.id]
     return file._replace(viewer_role=access.role), number
 

@@ -79,22 +79,26 @@ class Hesitant:
 
 
 async def announced(
-    backends: Backends, scene: Scene, size: int | None = 11, transport: UploadTransport = UploadTransport.TUS
+    backends: Backends,
+    scene: Scene,
+    size: int | None = 11,
+    transport: UploadTransport = UploadTransport.TUS,
+    by: str = "owner",
 ) -> UploadRow:
     new = NewUpload(UploadIntent(name="a.txt", workspace_id=scene.workspace_id), transport, size)
-    admission = await admit_upload(scene.db, backends.ports, scene.viewer("owner"), new)
+    admission = await admit_upload(scene.db, backends.ports, scene.viewer(by), new)
     async with scene.db.transaction() as tx:
-        return await create_upload(tx, backends.ports, scene.viewer("owner"), (new, admission), FACTS)
+        return await create_upload(tx, backends.ports, scene.viewer(by), (new, admission), FACTS)
 
 
 async def brought(
-    backends: Backends, scene: Scene, data: bytes, replaces: Replaced | None = None, name: str = "a.txt"
+    backends: Backends, scene: Scene, data: bytes, replaces: Replaced | None = None, by: str = "owner"
 ) -> FileRow | Refusal:
     """What becomes of bytes that somebody brings to the shared workspace in one request."""
-    admission = Admission(scene.workspace_id, name, None, None, 10**9, replaces=replaces)
+    admission = Admission(scene.workspace_id, "a", None, None, 10**9, replaces=replaces)
     receiver = await Receiver.begin(backends.store, admission, uncounted())
     await receiver.write(data)
-    arrivals = Arrivals(backends.ports, scene.viewer("owner"), FACTS, [await receiver.finish()])
+    arrivals = Arrivals(backends.ports, scene.viewer(by), FACTS, [await receiver.finish()])
     [outcome] = await create_files(backends.db, backends.store, arrivals)
     return outcome
 

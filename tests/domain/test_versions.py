@@ -148,9 +148,9 @@ async def test_a_version_that_is_none_of_the_file_is_not_found(scene: Scene, bac
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_content_that_the_name_denies_by_now_is_not_restored(scene: Scene, backends: Backends) -> None:
-    picture = await brought(backends, scene, png(), name="a")
+    picture = await brought(backends, scene, png())
     assert isinstance(picture, FileRow)
-    file = await brought(backends, scene, b"words", Replaced(picture.id), "a")
+    file = await brought(backends, scene, b"words", Replaced(picture.id))
     assert isinstance(file, FileRow)
     async with scene.db.transaction() as tx:
         await files.rename(tx, file, "a.txt", "a.txt", file.updated_at)
