@@ -35,5 +35,6 @@ async def deleted(rows: Rows, now: datetime, limit: int) -> list[str]:
 
 
 async def forget(tx: Transaction, keys: Sequence[str]) -> None:
-    """Remove the rows of blobs whose bytes are gone."""
-    await tx.execute(delete(Blob).where(col(Blob.key).in_(keys), col(Blob.deleted_at).is_not(None)))
+    """Remove the rows of blobs whose bytes are gone. Those that somebody else removes just now are left to that one."""
+    gone = select(col(Blob.key)).where(col(Blob.key).in_(keys), col(Blob.deleted_at).is_not(None))
+    await tx.execute(delete(Blob).where(col(Blob.key).in_(gone.with_for_update(skip_locked=True))))

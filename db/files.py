@@ -117,6 +117,13 @@ async def lock_with_numbers(tx: Transaction, file_ids: Sequence[UUID]) -> dict[U
     return {row.id: (row, numbers[row.id]) for row in locked}
 
 
+async def lock_made_by(tx: Transaction, user_id: UUID) -> None:
+    """Have nobody else change the files that a user uploaded, or made a version of, before this transaction ends."""
+    versions = select(col(Version.file_id)).where(col(Version.created_by_id) == user_id)
+    theirs = or_(col(File.uploaded_by_id) == user_id, col(File.id).in_(versions))
+    await tx.all(select(col(File.id)).where(theirs).order_by(col(File.id)).with_for_update())
+
+
 async def set_content(tx: Transaction, file: FileRow) -> None:
     """Give a locked file the content, revision and time that its row says."""
     changed = {

@@ -63,6 +63,12 @@ async def lock_live(tx: Transaction, upload_ids: Sequence[UUID]) -> set[UUID]:
     return {row.id for row in await tx.all(statement.order_by(col(Upload.id)).with_for_update())}
 
 
+async def lock_made_by(tx: Transaction, user_id: UUID) -> None:
+    """Have nobody else change a user's uploads before this transaction ends."""
+    theirs = select(col(Upload.id)).where(col(Upload.created_by_id) == user_id)
+    await tx.all(theirs.order_by(col(Upload.id)).with_for_update())
+
+
 async def commit(tx: Transaction, upload_id: UUID, file: FileRow) -> None:
     """Say what an upload has become."""
     became = {"file_id": file.id, "version_id": file.version_id, "size": file.size, "received": file.size}
@@ -130,17 +136,20 @@ async def stuck(rows: Rows, before: datetime, limit: int) -> list[UUID]:
 async def live_in(rows: Rows, workspace_id: UUID, limit: int) -> list[UUID]:
     """Uploads into a workspace that have not ended, whoever makes them."""
     statement = select(col(Upload.id)).where(col(Upload.workspace_id) == workspace_id, col(Upload.state).in_(LIVE))
-    return [row.id for row in await rows.all(statement.limit(limit))]
+    return [row.id for row in await rows.all(statement.order_by(col(Upload.id)).limit(limit))]
 
 
 async def forget_in(tx: Transaction, workspace_id: UUID) -> None:
     """Remove what is remembered of ended uploads into a workspace."""
-    await tx.execute(delete(Upload).where(col(Upload.workspace_id) == workspace_id, col(Upload.state).not_in(LIVE)))
+    ended = select(col(Upload.id)).where(col(Upload.workspace_id) == workspace_id, col(Upload.state).not_in(LIVE))
+    locked = ended.order_by(col(Upload.id)).with_for_update()
+    await tx.execute(delete(Upload).where(col(Upload.id).in_(locked)))
 
 
 async def forget_ended(tx: Transaction, before: datetime) -> int:
     """Remove what is remembered of uploads that ended before that time; how many."""
-    return await tx.execute(delete(Upload).where(col(Upload.state).not_in(LIVE), col(Upload.updated_at) <= before))
+    ended = select(col(Upload.id)).where(col(Upload.state).not_in(LIVE), col(Upload.updated_at) <= before)
+    return await tx.execute(delete(Upload).where(col(Upload.id).in_(ended.with_for_update(skip_locked=True))))
 
 
 def _filtered(user_id: UUID, where: UploadFilter) -> Selection:

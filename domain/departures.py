@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from db import files, members, quotas, users, workspaces
+from db import files, members, quotas, uploads, users, workspaces
 from db.engine import Transaction
 from db.members import NamedWorkspace
 from db.models import Member, WorkspaceRole
@@ -102,6 +102,9 @@ async def _remove(tx: Transaction, handing: _Handing, user: UserRow) -> list[UUI
     personal = [row.id for row in await workspaces.personal_of(tx, user.id, [user.id])]
     now = handing.ports.clock.now()
     await workspaces.mark_deleted(tx, personal, now)
+    # They lose the user's name with the user, in whatever order the database does it.
+    await files.lock_made_by(tx, user.id)
+    await uploads.lock_made_by(tx, user.id)
     await users.remove(tx, user.id)
     tell_credentials(tx, user.id)
     await quotas.forget(tx, user.id)

@@ -15,7 +15,7 @@ from domain.blobs import remove
 from domain.events import EventKind, RequestFacts, Subject, event_values
 from domain.ports import Ports
 from domain.removals import remove_files
-from domain.upload_ends import end_upload
+from domain.upload_ends import close_upload
 
 BATCH = 500
 BATCHES_AT_ONCE = 10
@@ -70,9 +70,13 @@ async def _purge(tx: Transaction, ports: Ports, workspace_id: UUID, sizes: dict[
 
 
 async def _abort_uploads(tx: Transaction, ports: Ports, workspace_id: UUID) -> list[str]:
-    ended = []
+    ended, given_back = [], []
     for upload_id in await uploads.live_in(tx, workspace_id, BATCH):
         upload = await uploads.lock(tx, upload_id)
         if upload is not None and upload.state in uploads.LIVE:
-            ended.append(await end_upload(tx, ports, upload, (UploadState.ABORTED, None), RequestFacts()))
+            end = UploadState.ABORTED, None
+            closed, change = await close_upload(tx, ports, upload, end, RequestFacts())
+            ended.append(closed)
+            given_back.append(change)
+    await ledger.post(tx, ports.workspace_policy, given_back)
     return [upload.blob_key for upload in ended]

@@ -33,7 +33,23 @@ async def end_upload(
     end: tuple[UploadState, Refusal | None],
     facts: RequestFacts,
 ) -> UploadRow:
-    """End an upload that is locked and has not ended. Its bytes are marked here, to be removed by `remove_bytes`."""
+    """End an upload that is locked and has not ended. Its bytes are marked here, to be removed by `remove_bytes`.
+
+    The last act of a transaction.
+    """
+    ended, given_back = await close_upload(tx, ports, upload, end, facts)
+    await ledger.post(tx, ports.workspace_policy, [given_back])
+    return ended
+
+
+async def close_upload(
+    tx: Transaction,
+    ports: Ports,
+    upload: UploadRow,
+    end: tuple[UploadState, Refusal | None],
+    facts: RequestFacts,
+) -> tuple[UploadRow, Change]:
+    """The same where several end in one transaction: the caller enters what is given back, as its last act."""
     (state, refusal), now = end, ports.clock.now()
     changed: dict[str, Any] = {
         "state": state,
@@ -49,8 +65,7 @@ async def end_upload(
     if state in _KINDS:
         await tx.add(event(_KINDS[state], subject, facts, now))
     given_back = Change(upload.workspace_id, upload.created_by_id, reserved=-upload.reserved)
-    await ledger.post(tx, ports.workspace_policy, [given_back])
-    return upload._replace(**changed)
+    return upload._replace(**changed), given_back
 
 
 async def remove_bytes(db: Database, store: BlobStore, upload: UploadRow) -> None:
