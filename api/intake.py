@@ -9,11 +9,13 @@ from itertools import chain
 from api.envelope import EnvelopeBreach, MapInvalid
 from api.multipart import MultipartReader
 from api.part_heads import PartHead, shortened
+from db.rows import VersionRow
 from domain.backends import Backends
 from domain.errors import Refusal
 from domain.events import RequestFacts
 from domain.rates import Allowance
-from domain.uploads import Destination, Part, Receiver, UploadIntent, admit_intent, admit_part
+from domain.repeated_uploads import Comparison, uploaded_before
+from domain.uploads import Destination, Part, Receiver, UploadIntent, admit_intent, admit_part, asked_for
 from domain.viewer import Viewer
 from domain.watched_uploads import WatchedReceiver, drop
 from schema.uploads import UploadSlot
@@ -37,7 +39,8 @@ class Delivery:
         self._intent = slot.intent or UploadIntent()
         self._destination: Destination | None = None
         self._allowance: Allowance | None = None
-        self._receiver: Receiver | WatchedReceiver | None = None
+        self._before: VersionRow | None = None
+        self._receiver: Receiver | WatchedReceiver | Comparison | None = None
 
     @property
     def is_refused(self) -> bool:
@@ -48,17 +51,24 @@ class Delivery:
         """Ask the rules what the operation alone decides."""
         backends, viewer = brought.backends, brought.viewer
         try:
-            self._destination = await admit_intent(backends.db, backends.ports, viewer, self._intent)
+            self._before = await uploaded_before(backends.db, backends.ports, viewer, asked_for(viewer, self._intent))
+            if self._before is None:
+                self._destination = await admit_intent(backends.db, backends.ports, viewer, self._intent)
             self._allowance = Allowance(backends.ports, viewer)
         except Refusal as refusal:
             self.slot.outcome = refusal
 
     async def begin(self, brought: Brought, part: Part) -> None:
-        """Ask the rules what the part's head decides, and open a blob."""
-        if self._destination is None or self._allowance is None:
+        """Ask the rules what the part's head decides, and open a blob, unless the bytes came before."""
+        if self._allowance is None:
             return
         backends, upload_id = brought.backends, self._intent.upload_id
         try:
+            if self._before is not None:
+                self._receiver = await Comparison.begin(self._before, self._allowance, part.declared_size)
+                return
+            if self._destination is None:
+                return
             admission = admit_part(backends.ports.policy, self._destination, self._intent, part)
             if upload_id is None:
                 self._receiver = await Receiver.begin(backends.store, admission, self._allowance)

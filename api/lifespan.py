@@ -10,7 +10,7 @@ from api.logs import get_logger
 from api.mail import warn_if_off
 from api.parts import Parts, worker_of
 from api.settings import Settings
-from domain import api_keys, mail_tokens, sessions, stream_tickets
+from domain import api_keys, idempotency, mail_tokens, sessions, stream_tickets
 from domain.blobs import sweep
 from domain.purges import sweep_workspaces
 from domain.upload_sweeps import sweep_uploads
@@ -60,6 +60,7 @@ async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: flo
         await _attempted(stream_tickets.sweep(parts.db, parts.ports.clock.now()))
         await _attempted(api_keys.sweep(parts.db, parts.ports.clock.now()))
         await _attempted(mail_tokens.sweep(parts.db, parts.ports.clock.now()))
+        await _attempted(idempotency.sweep(parts.db, parts.ports.clock.now()))
         with suppress(TimeoutError):
             async with asyncio.timeout(lease_seconds):
                 await stopping.wait()

@@ -82,6 +82,13 @@ async def counts(rows: Rows, user_ids: Sequence[UUID]) -> dict[UUID, int]:
     return {row.user_id: row.number for row in await rows.all(statement)}
 
 
+async def own(rows: Rows, user_id: UUID, api_key_id: UUID) -> ApiKeyRow | None:
+    """A key of this user that is not revoked."""
+    is_own = col(ApiKey.id) == api_key_id, col(ApiKey.user_id) == user_id, col(ApiKey.revoked_at).is_(None)
+    row = await rows.first(select(*_COLUMNS).where(*is_own))
+    return row and ApiKeyRow._make(row)
+
+
 async def hold_own(tx: Transaction, user_id: UUID, api_key_id: UUID) -> ApiKeyRow | None:
     """A key of this user that is not revoked, locked until the transaction ends."""
     row = await tx.first(

@@ -58,6 +58,12 @@ async def find(rows: Rows, viewer_id: UUID, invitation_id: UUID, now: datetime) 
     return row and InvitationRow._make(row)
 
 
+async def sent(rows: Rows, viewer_id: UUID, invitation_id: UUID) -> InvitationRow | None:
+    """An invitation to a workspace that the viewer owns, accepted, expired or open."""
+    row = await rows.first(_seen_by(viewer_id, select(*_COLUMNS)).where(col(Invitation.id) == invitation_id))
+    return row and InvitationRow._make(row)
+
+
 async def offer(rows: Rows, user_id: UUID, token_hash: str, now: datetime) -> Offer | None:
     """What the open invitation of this token gives to this user, when it was sent to the user's email."""
     user = aliased(User)

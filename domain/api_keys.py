@@ -59,6 +59,11 @@ class Issued:
     secret: str
     former_ends_at: datetime | None = None
 
+    @property
+    def id(self) -> UUID:
+        """The key."""
+        return self.row.id
+
 
 async def pages(
     rows: Rows, viewer: Viewer, wanted: Sequence[tuple[UUID, Window]]
@@ -106,6 +111,11 @@ async def create_api_key(tx: Transaction, ports: Ports, viewer: Viewer, terms: K
     secret = await _add_secret(tx, ports, row)
     await tx.add(event(EventKind.API_KEY_CREATED, _about(row), facts, now))
     return Issued(row, secret)
+
+
+async def own(rows: Rows, viewer: Viewer, api_key_id: UUID) -> ApiKeyRow | None:
+    """A key of the viewer's that was made before: its secret was told then. Raises NotSignedIn and NotForKeys."""
+    return await api_keys.own(rows, viewer.in_person(), api_key_id)
 
 
 async def update_api_key(

@@ -218,6 +218,14 @@ class RevisionConflict(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class IdempotencyKeyReused(Refusal):
+    """Another request of the same user was sent under this idempotency key within a day."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    kind = Kind.CONFLICT
+
+
+@dataclass(eq=False, kw_only=True)
 class TooManyKeys(Refusal):
     """The user has as many API keys as one may have."""
 

@@ -90,6 +90,11 @@ async def invite_member(
     return InvitationRow(offered.id, workspace.id, email_folded, invited.role, viewer.user_id, now, offered.expires_at)
 
 
+async def sent(rows: Rows, viewer: Viewer, invitation_id: UUID) -> InvitationRow | None:
+    """An invitation, accepted or not, to a workspace that the viewer owns. Raises NotSignedIn and ScopeMissing."""
+    return await invitations.sent(rows, viewer.required(Scope.ACCOUNT_WRITE), invitation_id)
+
+
 async def accept_invitation(
     tx: Transaction, ports: Ports, viewer: Viewer, token: str, facts: RequestFacts
 ) -> WorkspaceRow:

@@ -10,10 +10,13 @@ from domain.access import held_workspaces
 from domain.blobs import delete, release
 from domain.errors import MediaTypeNotAllowed, Refusal
 from domain.events import RequestFacts
+from domain.files import writable_file
+from domain.idempotency import KeyTaken, key_reused
 from domain.ledger import OverQuota
 from domain.media import Inspection
 from domain.new_versions import Newcomer, NewVersions
 from domain.ports import Ports
+from domain.repeated_uploads import Repeated, uploaded_before
 from domain.scopes import Scope
 from domain.upload_errors import QuotaExceeded, UploadEnded
 from domain.uploads import Received
@@ -23,12 +26,12 @@ from storage.store import BlobStore
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What one request brings: for each upload the received bytes, or the refusal that they met."""
+    """What one request brings: for each upload the received bytes, the file that they were before, or a refusal."""
 
     ports: Ports
     viewer: Viewer
     facts: RequestFacts
-    arrivals: Sequence[Received | Refusal]
+    arrivals: Sequence[Received | Repeated | Refusal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,39 @@ async def create_files(db: Database, store: BlobStore, upload: Upload) -> list[F
     judged = [_inspect(arrival) if isinstance(arrival, Received) else arrival for arrival in upload.arrivals]
     creation = _Creation(upload, [item for item in judged if isinstance(item, Inspected)])
     created = iter(await _created(db, creation) if creation.inspected else [])
-    outcomes = [next(created) if isinstance(item, Inspected) else item for item in judged]
+    judgements = [next(created) if isinstance(item, Inspected) else item for item in judged]
+    outcomes = [
+        await _answered_before(db, upload, arrival, outcome)
+        for arrival, outcome in zip(upload.arrivals, judgements, strict=True)
+    ]
     for arrival, outcome in zip(upload.arrivals, outcomes, strict=True):
         # Whoever ended an upload meanwhile has settled what becomes of its bytes: they may be a file's already.
         if isinstance(arrival, Received) and not isinstance(outcome, UploadEnded):
-            await (delete if isinstance(outcome, Refusal) else release)(store, arrival.stored.key)
-    return outcomes
+            await (release if isinstance(outcome, FileRow) else delete)(store, arrival.stored.key)
+    return [await _shown(db, upload, outcome) if isinstance(outcome, Repeated) else outcome for outcome in outcomes]
+
+
+async def _answered_before(
+    db: Database, upload: Upload, arrival: Received | Repeated | Refusal, outcome: FileRow | Repeated | Refusal
+) -> FileRow | Repeated | Refusal:
+    """What becomes of an upload that was refused, since the same request may have made a file of it meanwhile."""
+    if not isinstance(outcome, Refusal) or not isinstance(arrival, Received):
+        return outcome
+    try:
+        version = await uploaded_before(db, upload.ports, upload.viewer, arrival.admission.asked)
+    except Refusal as refusal:
+        return refusal
+    if version is None:
+        return outcome
+    return Repeated(version.file_id) if version.digest == arrival.stored.digest else key_reused()
+
+
+async def _shown(db: Database, upload: Upload, repeated: Repeated) -> FileRow | Refusal:
+    try:
+        async with db.reading() as rows:
+            return await writable_file(rows, upload.viewer, repeated.file_id)
+    except Refusal as refusal:
+        return refusal
 
 
 def _inspect(received: Received) -> Inspected | Refusal:
@@ -82,10 +112,10 @@ def _inspect(received: Received) -> Inspected | Refusal:
 async def _created(db: Database, creation: _Creation) -> list[FileRow | Refusal]:
     try:
         return await db.share(_create_all, creation)
-    except OverQuota as over:
+    except (OverQuota, KeyTaken) as declined:
         if len(creation.inspected) == 1:
-            return [over.refusal]
-    # Together they pass a limit that some of them may not: one after the other, each by itself.
+            return [declined.refusal]
+    # Together they pass a limit, or use a key, that some of them may not: one after the other, each by itself.
     outcomes: list[FileRow | Refusal] = []
     for inspected in creation.inspected:
         outcomes += await _created(db, replace(creation, inspected=[inspected]))

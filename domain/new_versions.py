@@ -18,6 +18,7 @@ from domain.errors import Refusal
 from domain.events import EventKind, RequestFacts, Subject, event_values
 from domain.file_changes import tell_change
 from domain.files import judge_revision, judge_type, no_such_file
+from domain.idempotency import Result, remember
 from domain.ledger import Change
 from domain.media import Inspection
 from domain.names import fold
@@ -78,7 +79,7 @@ class NewVersions:
         return made.file
 
     async def write(self, tx: Transaction) -> None:
-        """Write everything that was added; the ledger last. Raises QuotaExceeded."""
+        """Write everything that was added; the ledger last, and keys after it. Raises QuotaExceeded and KeyTaken."""
         if not self._made:
             return
         await tx.insert(Blob, [_blob(made) for made in self._made])
@@ -96,8 +97,10 @@ class NewVersions:
             if made.newcomer.received.upload_id is not None:
                 await uploads.commit(tx, made.newcomer.received.upload_id, made.file)
                 topics.tell_upload(tx, made.newcomer.received.upload_id)
-        policy = self._made[0].newcomer.ports.workspace_policy
-        await ledger.post(tx, policy, [_change(made) for made in self._made])
+        ports = self._made[0].newcomer.ports
+        await ledger.post(tx, ports.workspace_policy, [_change(made) for made in self._made])
+        results = [Result(made.newcomer.received.admission.asked, made.file.version_id) for made in self._made]
+        await remember(tx, results, ports.clock.now())
 
     def _made_of(self, newcomer: Newcomer, access: Access) -> _Made:
         now = newcomer.ports.clock.now()

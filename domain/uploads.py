@@ -10,6 +10,7 @@ from db.engine import Database
 from domain.access import writable_workspace
 from domain.errors import DigestMismatch, FileTooLarge, InvalidInput, RateLimited, Unavailable
 from domain.files import judge_revision, writable_file
+from domain.idempotency import Asked, asked_by
 from domain.ledger import Room, rooms_of
 from domain.media import HEAD_BYTES
 from domain.names import clean_name, judge_extension
@@ -40,6 +41,7 @@ class Destination:
     workspace_id: UUID
     rooms: Sequence[Room]
     replaced_name: str | None = None
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class UploadIntent:
     digest: str | None = None
     replaces: Replaced | None = None
     upload_id: UUID | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Admission:
     declared_size: int | None = None
     rooms: Sequence[Room] = ()
     replaces: Replaced | None = None
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,16 @@ class Received:
     reserved: int = 0
 
 
+def asked_for(viewer: Viewer, intent: UploadIntent) -> Asked | None:
+    """The request of one upload of `uploadFile`, where it has a key. What its bytes are is another question.
+
+    Raises NotSignedIn, ScopeMissing and InvalidInput.
+    """
+    user_id, replaces = viewer.required(Scope.FILES_WRITE), intent.replaces
+    said = (intent.name, intent.workspace_id, intent.digest, replaces and (replaces.file_id, replaces.revision))
+    return asked_by(user_id, intent.idempotency_key, "uploadFile", *said)
+
+
 async def admit_intent(db: Database, ports: Ports, viewer: Viewer, intent: UploadIntent) -> Destination:
     """Judge what the operation alone tells; where the file will belong.
 
@@ -104,9 +118,11 @@ async def admit_intent(db: Database, ports: Ports, viewer: Viewer, intent: Uploa
     if intent.upload_id is not None and intent.upload_id.int == 0:  # what names nothing
         viewer.required(Scope.FILES_WRITE)
         raise InvalidInput(message="The id of an upload is `upl_` and 32 hexadecimal digits.", path=("uploadId",))
+    asked = asked_for(viewer, intent)
     if intent.replaces is None:
         access = await writable_workspace(db, viewer, intent.workspace_id)
-        return Destination(access.workspace_id, rooms_of(ports.workspace_policy, access.membership))
+        rooms = rooms_of(ports.workspace_policy, access.membership)
+        return Destination(access.workspace_id, rooms, asked=asked)
     async with db.reading() as rows:
         file = await writable_file(rows, viewer, intent.replaces.file_id, ("replaces",))
         judge_revision(file, intent.replaces.revision)
@@ -114,7 +130,8 @@ async def admit_intent(db: Database, ports: Ports, viewer: Viewer, intent: Uploa
         sentence = "A new version has the name and the workspace of its file."
         raise InvalidInput(message=sentence, path=("name" if intent.name is not None else "workspaceId",))
     access = await writable_workspace(db, viewer, file.workspace_id)
-    return Destination(access.workspace_id, rooms_of(ports.workspace_policy, access.membership), file.name)
+    rooms = rooms_of(ports.workspace_policy, access.membership)
+    return Destination(access.workspace_id, rooms, file.name, asked)
 
 
 def admit_part(policy: UploadPolicy, place: Destination, intent: UploadIntent, part: Part) -> Admission:
@@ -141,6 +158,7 @@ def admit_part(policy: UploadPolicy, place: Destination, intent: UploadIntent, p
         declared_size=part.declared_size,
         rooms=place.rooms,
         replaces=intent.replaces,
+        asked=place.asked,
     )
 
 

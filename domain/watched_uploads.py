@@ -118,9 +118,35 @@ class WatchedReceiver:
 
 
 async def store_files(backends: Backends, upload: Upload) -> list[FileRow | Refusal]:
-    """Make files of received bytes, as `create_files` does; the uploads of those that become none end, too."""
+    """Make files of received bytes, as `create_files` does; uploads that become none end, too."""
     outcomes = await create_files(backends.db, backends.store, upload)
-    await _reject(backends, upload.arrivals, outcomes, upload.facts)
+    for arrival, outcome in zip(upload.arrivals, outcomes, strict=True):
+        if isinstance(arrival, Received) and arrival.upload_id is not None:
+            # Also where a file was made of the same request before, which is the answer to this one then.
+            end = (UploadState.REJECTED, outcome) if isinstance(outcome, Refusal) else (UploadState.ABORTED, None)
+            await _end(backends, arrival.upload_id, end, upload.facts)
+    return outcomes
+
+
+async def drop(backends: Backends, received: Received, facts: RequestFacts) -> None:
+    """Remove received bytes that nobody took. Raises StoreError."""
+    await backends.store.delete(received.stored.key)
+    if received.upload_id is not None:
+        await _end(backends, received.upload_id, (UploadState.ABORTED, None), facts)
+
+
+async def _end(self, state: UploadState, refusal: Refusal | None) -> None:
+    await _end(self._backends, self._upload.id, (state, refusal), self._facts)
+
+
+async def store_files(backends: Backends, upload: Upload) -> list[FileRow | Refusal]:
+    """Make files of received bytes, as `create_files` does; uploads that become none end, too."""
+    outcomes = await create_files(backends.db, backends.store, upload)
+    for arrival, outcome in zip(upload.arrivals, outcomes, strict=True):
+        if isinstance(arrival, Received) and arrival.upload_id is not None:
+            # Also where a file was made of the same request before, which is the answer to this one then.
+            end = (UploadState.REJECTED, outcome) if isinstance(outcome, Refusal) else (UploadState.ABORTED, None)
+            await _end(backends, arrival.upload_id, end, upload.facts)
     return outcomes
 
 

@@ -97,6 +97,11 @@ async def create_workspace(
     return WorkspaceRow(workspace.id, workspace.name, None, now, WorkspaceRole.OWNER)
 
 
+async def created(rows: Rows, viewer: Viewer, workspace_id: UUID) -> WorkspaceRow | None:
+    """A workspace that the viewer made, if it is there and the viewer in it. Raises NotSignedIn and ScopeMissing."""
+    return await workspaces.standing(rows, viewer.required(Scope.ACCOUNT_WRITE), workspace_id)
+
+
 async def rename_workspace(
     tx: Transaction, ports: Ports, viewer: Viewer, change: NewName, facts: RequestFacts
 ) -> WorkspaceRow:

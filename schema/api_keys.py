@@ -1,14 +1,19 @@
 """Making, changing, rotating and revoking API keys."""
 
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
+from db.engine import Rows, Transaction
+from db.rows import ApiKeyRow
 from domain import api_keys
 from domain.api_keys import Ending, Issued, KeyChange, Rotation
+from domain.idempotency import asked_by
 from domain.key_terms import KeyTerms
 from schema.api_key_connections import ApiKey, api_key_of
 from schema.context import Info, changing
+from schema.idempotency import IDEMPOTENCY_KEY, made_once
 from schema.ids import Prefix, decode
 from schema.problems import Payload, refusable
 from schema.scalars import DateTime
@@ -31,6 +36,10 @@ class CreateApiKeyInput:
     scopes: list[str] = strawberry.field(description=SCOPES)
     expires_at: DateTime | None = strawberry.field(default=None, description="When it ends; never by default.")
     addresses: list[str] | None = strawberry.field(default=None, description=f"{ADDRESSES} From anywhere by default.")
+    idempotency_key: str | None = strawberry.field(
+        default=None,
+        description=f"{IDEMPOTENCY_KEY} Its secret is told only once: without the first answer, rotate or revoke it.",
+    )
 
 
 @strawberry.input(description="Other terms for an API key. What is left out stays as it is.")
@@ -71,7 +80,8 @@ class _IssuedPayload(Payload):
     api_key: ApiKey | None = strawberry.field(default=None, description="The key; null when refused.")
     secret: str | None = strawberry.field(
         default=None,
-        description="Send it as `Authorization: Bearer …` or `X-API-Key: …`. It is told only here; null when refused.",
+        description="Send it as `Authorization: Bearer …` or `X-API-Key: …`. It is told only here, and only once: null "
+        "when refused, and when a request is repeated under its idempotency key.",
     )
 
 
@@ -123,11 +133,21 @@ class ApiKeyMutations:
         self, info: Info, input: Annotated[CreateApiKeyInput, strawberry.argument(description="The key.")]
     ) -> CreateApiKeyPayload:
         """One verb, one transaction."""
-        context = info.context
+        context, viewer = info.context, info.context.viewer
         terms = KeyTerms(input.name, input.scopes, input.expires_at, input.addresses or ())
-        async with changing(context) as tx:
-            issued = await api_keys.create_api_key(tx, context.ports, context.viewer, terms, context.request)
-        return CreateApiKeyPayload(api_key=api_key_of(issued.row), secret=issued.secret)
+
+        async def make(tx: Transaction) -> Issued | ApiKeyRow:
+            return await api_keys.create_api_key(tx, context.ports, viewer, terms, context.request)
+
+        async def again(rows: Rows, api_key_id: UUID) -> ApiKeyRow | None:
+            return await api_keys.own(rows, viewer, api_key_id)
+
+        said = terms.name, terms.scopes, terms.expires_at, terms.addresses
+        asked = asked_by(viewer.in_person(), input.idempotency_key, "createApiKey", *said)
+        made = await made_once(context, asked, make, again)
+        if isinstance(made, Issued):
+            return CreateApiKeyPayload(api_key=api_key_of(made.row), secret=made.secret)
+        return CreateApiKeyPayload(api_key=api_key_of(made))
 
     @strawberry.mutation(description="Change what one of your API keys is good for, at once. Not with an API key.")
     @refusable(UpdateApiKeyPayload)

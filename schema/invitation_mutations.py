@@ -1,13 +1,19 @@
 """Inviting people to a workspace, and accepting."""
 
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
 from db import models
+from db.engine import Rows, Transaction
+from db.rows import InvitationRow
 from domain import invitations
+from domain.idempotency import asked_by
 from domain.invitations import Invited
+from domain.scopes import Scope
 from schema.context import Info, changing
+from schema.idempotency import IDEMPOTENCY_KEY, made_once
 from schema.ids import Prefix, decode
 from schema.invitations import Invitation, invitation_of
 from schema.members import WorkspaceRole
@@ -24,6 +30,7 @@ class InviteMemberInput:
     )
     email: str = strawberry.field(description="Who. Whether there is an account with it is not told.")
     role: WorkspaceRole = strawberry.field(description="What the person will be able to do in the workspace.")
+    idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY_KEY)
 
 
 @strawberry.input(description="An invitation to be accepted.")
@@ -70,13 +77,21 @@ class InvitationMutations:
     async def invite_member(
         self, info: Info, input: Annotated[InviteMemberInput, strawberry.argument(description="Whom, and as what.")]
     ) -> InviteMemberPayload:
-        """Counted before anything is looked up, as every mail is."""
-        context = info.context
-        await invitations.count_invitation(context.ports, context.viewer, input.email, context.request)
+        """Counted before anything is looked up, as every mail is, also where none is sent."""
+        context, viewer = info.context, info.context.viewer
+        await invitations.count_invitation(context.ports, viewer, input.email, context.request)
         workspace_id = decode(Prefix.WORKSPACE, input.workspace_id)
         invited = Invited(workspace_id, input.email, models.WorkspaceRole[input.role.name])
-        async with changing(context) as tx:
-            row = await invitations.invite_member(tx, context.ports, context.viewer, invited, context.request)
+
+        async def make(tx: Transaction) -> InvitationRow:
+            return await invitations.invite_member(tx, context.ports, viewer, invited, context.request)
+
+        async def again(rows: Rows, invitation_id: UUID) -> InvitationRow | None:
+            return await invitations.sent(rows, viewer, invitation_id)
+
+        said = workspace_id, input.email, input.role.name
+        asked = asked_by(viewer.required(Scope.ACCOUNT_WRITE), input.idempotency_key, "inviteMember", *said)
+        row = await made_once(context, asked, make, again)
         return InviteMemberPayload(invitation=invitation_of(row, context.loaders))
 
     @strawberry.mutation(description="Come into a workspace that you were invited to. Members keep the role they have.")

@@ -44,6 +44,9 @@ class ProblemCode(Enum):
     WORKSPACE_NOT_EMPTY = strawberry.enum_value("WORKSPACE_NOT_EMPTY", description="The workspace has files.")
     OWNS_WORKSPACES = strawberry.enum_value("OWNS_WORKSPACES", description="Nobody else owns some shared workspaces.")
     CONFLICT = strawberry.enum_value("CONFLICT", description="It has changed since you read it.")
+    IDEMPOTENCY_KEY_REUSED = strawberry.enum_value(
+        "IDEMPOTENCY_KEY_REUSED", description="You sent another request under this idempotency key within a day."
+    )
     TOO_MANY_KEYS = strawberry.enum_value("TOO_MANY_KEYS", description="You have as many API keys as one may have.")
     ROTATION_UNDER_WAY = strawberry.enum_value(
         "ROTATION_UNDER_WAY", description="The key was rotated, and its former secret is still good."
@@ -175,6 +178,11 @@ class Conflict(Problem):
     revision: int = strawberry.field(description="Its revision now.")
 
 
+@strawberry.type(description="You sent another request under this idempotency key within a day.")
+class IdempotencyKeyReused(Problem):
+    """See `domain.errors.IdempotencyKeyReused`."""
+
+
 @strawberry.type(description="You have as many API keys as one may have.")
 class TooManyKeys(Problem):
     """See `domain.errors.TooManyKeys`."""
@@ -300,6 +308,7 @@ PROBLEMS: dict[type[Refusal], type[Problem]] = {
     errors.WorkspaceNotEmpty: WorkspaceNotEmpty,
     errors.OwnsWorkspaces: OwnsWorkspaces,
     errors.RevisionConflict: Conflict,
+    errors.IdempotencyKeyReused: IdempotencyKeyReused,
     errors.TooManyKeys: TooManyKeys,
     errors.RotationUnderWay: RotationUnderWay,
     errors.FileTooLarge: FileTooLarge,

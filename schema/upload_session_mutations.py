@@ -2,18 +2,25 @@
 
 from enum import Enum
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
+from db.engine import Rows
 from db.models import UploadTransport
+from db.rows import UploadRow
 from domain import upload_sessions
 from domain.backends import Backends
 from domain.completions import complete_upload
+from domain.idempotency import Asked, Result, asked_by, make_once, remember
+from domain.scopes import Scope
 from domain.upload_ends import remove_bytes
 from domain.upload_sessions import NewUpload, admit_upload, writable_upload
 from domain.uploads import UploadIntent
+from domain.viewer import Viewer
 from schema.context import Info, changing
 from schema.files import File
+from schema.idempotency import IDEMPOTENCY_KEY
 from schema.ids import Prefix, decode
 from schema.loaders import Loaders
 from schema.problems import Payload, refusable
@@ -56,6 +63,7 @@ class CreateUploadInput:
         default=None, description="With `replaces`: refuse with `CONFLICT` unless the file is at this revision."
     )
     transport: TransportChoice = strawberry.field(default=TransportChoice.AUTO, description="How they will come.")
+    idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY_KEY)
 
 
 @strawberry.input(description="An upload whose bytes have all come.")
@@ -114,12 +122,21 @@ class UploadSessionMutations:
         self, info: Info, input: Annotated[CreateUploadInput, strawberry.argument(description="The bytes.")]
     ) -> CreateUploadPayload:
         """Judged first, then one verb in one transaction."""
-        context, new = info.context, _new(input)
-        admission = await admit_upload(context.db, context.ports, context.viewer, new)
-        async with changing(context) as tx:
-            row = await upload_sessions.create_upload(
-                tx, context.ports, context.viewer, (new, admission), context.request
-            )
+        context, viewer, new = info.context, info.context.viewer, _new(input)
+        asked, now = _asked(viewer, new, input.idempotency_key), context.ports.clock.now()
+
+        async def make() -> UploadRow:
+            admission = await admit_upload(context.db, context.ports, viewer, new)
+            async with changing(context) as tx:
+                made = await upload_sessions.create_upload(tx, context.ports, viewer, (new, admission), context.request)
+                await remember(tx, [Result(asked, made.id)], now)
+            return made
+
+        async def again(rows: Rows, upload_id: UUID) -> UploadRow | None:
+            found = await upload_sessions.by_ids(rows, viewer, [upload_id])
+            return found[0] if found else None
+
+        row = await make_once(context.db, (asked, now), make, again)
         return CreateUploadPayload(upload_session=upload_session_of(row, context.loaders))
 
     @strawberry.mutation(
@@ -168,3 +185,10 @@ def _new(given: CreateUploadInput) -> NewUpload:
         size=given.size,
         media_type=given.media_type,
     )
+
+
+def _asked(viewer: Viewer, new: NewUpload, key: str | None) -> Asked | None:
+    intent, replaces = new.intent, new.intent.replaces
+    said = intent.name, intent.workspace_id, intent.digest, replaces and (replaces.file_id, replaces.revision)
+    user_id = viewer.required(Scope.FILES_WRITE)
+    return asked_by(user_id, key, "createUpload", *said, new.transport, new.size, new.media_type)

@@ -18,11 +18,13 @@ from db.rows import FileRow
 from domain.backends import Backends
 from domain.errors import InvalidInput, NotSignedIn, Refusal, ScopeMissing
 from domain.new_files import Upload
+from domain.repeated_uploads import Repeated
 from domain.uploads import Received, Replaced, UploadIntent
 from domain.watched_uploads import store_files
 from schema.context import Context, Info, load_anew
 from schema.execution import Prepared
 from schema.files import File, file_of
+from schema.idempotency import IDEMPOTENCY_KEY
 from schema.ids import Prefix, decode
 from schema.problems import Payload, problems_of, refusable
 
@@ -37,7 +39,7 @@ class UploadSlot:
     def __init__(self, part_name: str) -> None:
         self.part_name = part_name
         self.intent: UploadIntent | None = None
-        self.outcome: Received | Refusal | None = None
+        self.outcome: Received | Repeated | Refusal | None = None
         self._is_taken = False
 
     @property
@@ -45,7 +47,7 @@ class UploadSlot:
         """Received bytes that no resolver has taken: to be removed."""
         return self.outcome if isinstance(self.outcome, Received) and not self._is_taken else None
 
-    def take(self) -> Received | Refusal:
+    def take(self) -> Received | Repeated | Refusal:
         """The received bytes, whose keeping is the taker's from now on, or the refusal that they met."""
         if self._is_taken:
             return InvalidInput(message="This upload is used by another field already.", path=("file",))
@@ -77,6 +79,7 @@ class UploadFileInput:
         default=None,
         description="A new id of your choosing, `upl_` and 32 hexadecimal digits, for `uploadProgress` to watch.",
     )
+    idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY_KEY)
 
 
 @strawberry.input(description="Several files to be uploaded.")
@@ -180,6 +183,7 @@ def _intent(upload: Mapping[str, Any]) -> UploadIntent:
         digest=upload.get("digest"),
         replaces=replaced_by(upload.get("replaces"), upload.get("ifRevision")),
         upload_id=None if upload.get("uploadId") is None else decode(Prefix.UPLOAD, upload["uploadId"]),
+        idempotency_key=upload.get("idempotencyKey"),
     )
 
 

@@ -1,13 +1,19 @@
 """Making, renaming and deleting workspaces."""
 
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
+from db.engine import Rows, Transaction
+from db.rows import WorkspaceRow
 from domain import purges, workspaces
 from domain.backends import Backends
+from domain.idempotency import asked_by
+from domain.scopes import Scope
 from domain.workspaces import Deletion, NewName
 from schema.context import Info, changing
+from schema.idempotency import IDEMPOTENCY_KEY, made_once
 from schema.ids import Prefix, decode
 from schema.problems import Payload, refusable
 from schema.workspaces import Workspace, workspace_of
@@ -18,6 +24,7 @@ class CreateWorkspaceInput:
     """Its name."""
 
     name: str = strawberry.field(description="What it is called: up to 100 characters. Need not be unique.")
+    idempotency_key: str | None = strawberry.field(default=None, description=IDEMPOTENCY_KEY)
 
 
 @strawberry.input(description="Another name for a workspace.")
@@ -69,9 +76,17 @@ class WorkspaceMutations:
         self, info: Info, input: Annotated[CreateWorkspaceInput, strawberry.argument(description="The workspace.")]
     ) -> CreateWorkspacePayload:
         """One verb, one transaction."""
-        context = info.context
-        async with changing(context) as tx:
-            row = await workspaces.create_workspace(tx, context.ports, context.viewer, input.name, context.request)
+        context, viewer = info.context, info.context.viewer
+        user_id = viewer.required(Scope.ACCOUNT_WRITE)
+
+        async def make(tx: Transaction) -> WorkspaceRow:
+            return await workspaces.create_workspace(tx, context.ports, viewer, input.name, context.request)
+
+        async def again(rows: Rows, workspace_id: UUID) -> WorkspaceRow | None:
+            return await workspaces.created(rows, viewer, workspace_id)
+
+        asked = asked_by(user_id, input.idempotency_key, "createWorkspace", input.name)
+        row = await made_once(context, asked, make, again)
         return CreateWorkspacePayload(workspace=workspace_of(row, context.loaders))
 
     @strawberry.mutation(description="Give a workspace another name.")

@@ -7,6 +7,7 @@ uniqueness, search and order alike on every database.
 from db.models.api_keys import ApiKey, ApiKeySecret
 from db.models.events import Event
 from db.models.files import Blob, File, FileStatus, Version
+from db.models.idempotency_keys import IdempotencyKey
 from db.models.jobs import Job, JobState
 from db.models.mail_tokens import MailToken, MailTokenPurpose
 from db.models.people import (
@@ -35,6 +36,7 @@ __all__ = [
     "Event",
     "File",
     "FileStatus",
+    "IdempotencyKey",
     "Invitation",
     "Job",
     "JobState",

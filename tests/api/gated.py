@@ -11,6 +11,7 @@ from db.engine import Database
 from domain.backends import Backends
 from domain.errors import Refusal
 from domain.policy import Rates, UploadPolicy
+from domain.repeated_uploads import Repeated
 from domain.uploads import Received
 from domain.viewer import Viewer
 from schema.execution import Executor
@@ -64,7 +65,9 @@ async def received(scene: Scene, given: Incoming, viewer: Viewer | None = None) 
         yield uploads_of(scene.gate.executor.schema, operation.prepared, operation.variables)
 
 
-async def outcomes(scene: Scene, given: Incoming, viewer: Viewer | None = None) -> list[Received | Refusal | None]:
+async def outcomes(
+    scene: Scene, given: Incoming, viewer: Viewer | None = None
+) -> list[Received | Repeated | Refusal | None]:
     async with received(scene, given, viewer) as slots:
         found = [slot.outcome for slot in slots]
     assert scene.store.is_empty

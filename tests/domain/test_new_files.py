@@ -13,9 +13,19 @@ from sqlmodel import col
 from db.engine import Database
 from db.models import File, User, WorkspaceRole
 from db.rows import FileRow
-from domain.errors import Forbidden, InvalidInput, MediaTypeNotAllowed, NotFound, NotSignedIn, Refusal
+from domain.errors import (
+    Forbidden,
+    IdempotencyKeyReused,
+    InvalidInput,
+    MediaTypeNotAllowed,
+    NotFound,
+    NotSignedIn,
+    Refusal,
+)
 from domain.events import RequestFacts
+from domain.idempotency import Asked
 from domain.new_files import Upload, create_files
+from domain.repeated_uploads import Repeated
 from domain.uploads import Admission, Received, Receiver
 from domain.viewer import NOBODY, Viewer
 from storage.disk import DiskStore
@@ -42,14 +52,14 @@ class Scene:
     folder: Path
     ada: Person
 
-    async def receive(self, content: bytes, name: str = "a.txt") -> Received:
-        admission = Admission(self.ada.workspace_id, name, None, None, 10**9)
+    async def receive(self, content: bytes, name: str = "a.txt", asked: Asked | None = None) -> Received:
+        admission = Admission(self.ada.workspace_id, name, None, None, 10**9, asked=asked)
         receiver = await Receiver.begin(self.store, admission, uncounted())
         await receiver.write(content)
         return await receiver.finish()
 
     async def create(
-        self, viewer: Viewer, *arrivals: Received | Refusal, store: DiskStore | None = None
+        self, viewer: Viewer, *arrivals: Received | Repeated | Refusal, store: DiskStore | None = None
     ) -> Sequence[FileRow | Refusal]:
         upload = Upload(make_ports(MovableClock()), viewer, RequestFacts(), arrivals)
         return await create_files(self.db, store or self.store, upload)
@@ -97,6 +107,24 @@ async def test_a_right_that_was_lost_meanwhile_makes_no_file(scene: Scene) -> No
     [disabled] = await scene.create(Viewer(scene.ada.id), await scene.receive(b"words"))
     assert isinstance(disabled, NotFound)
     assert (await scene.files(), scene.stored()) == (0, 0)
+
+
+async def test_of_two_requests_under_one_key_one_is_kept_and_the_other_is_told(scene: Scene) -> None:
+    one, other = (Asked(scene.ada.id, "k", digest) for digest in ("one", "other"))
+    same = [await scene.receive(b"words", asked=one) for _ in range(2)]
+    first, second = await scene.create(Viewer(scene.ada.id), *same)
+    assert isinstance(first, FileRow)
+    assert first == second
+    [third] = await scene.create(Viewer(scene.ada.id), await scene.receive(b"words", asked=other))
+    assert isinstance(third, IdempotencyKeyReused)
+    [again] = await scene.create(Viewer(scene.ada.id), Repeated(first.id))
+    assert again == first
+    assert (await scene.files(), scene.stored()) == (1, 1)
+
+
+async def test_a_file_that_is_purged_before_its_repetition_is_answered_is_not_found(scene: Scene) -> None:
+    [gone] = await scene.create(Viewer(scene.ada.id), Repeated(scene.ada.id))
+    assert isinstance(gone, NotFound)
 
 
 async def test_nobody_makes_no_file(scene: Scene) -> None:
