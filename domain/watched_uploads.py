@@ -4,7 +4,6 @@ They go through the states of all uploads. Those without such an id have no row:
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Self
@@ -118,13 +117,14 @@ class WatchedReceiver:
 
 
 async def store_files(backends: Backends, upload: Upload) -> list[FileRow | Refusal]:
-    """Make files of received bytes, as `create_files` does; uploads that become none end, too."""
+    """Make files of received bytes, as `create_files` does; the uploads of those that become none end, too."""
     outcomes = await create_files(backends.db, backends.store, upload)
     for arrival, outcome in zip(upload.arrivals, outcomes, strict=True):
         if isinstance(arrival, Received) and arrival.upload_id is not None:
             # Also where a file was made of the same request before, which is the answer to this one then.
-            end = (UploadState.REJECTED, outcome) if isinstance(outcome, Refusal) else (UploadState.ABORTED, None)
-            await _end(backends, arrival.upload_id, end, upload.facts)
+            refusal = outcome if isinstance(outcome, Refusal) else None
+            state = UploadState.REJECTED if refusal else UploadState.ABORTED
+            await _end(backends, arrival.upload_id, (state, refusal), upload.facts)
     return outcomes
 
 
@@ -133,41 +133,6 @@ async def drop(backends: Backends, received: Received, facts: RequestFacts) -> N
     await backends.store.delete(received.stored.key)
     if received.upload_id is not None:
         await _end(backends, received.upload_id, (UploadState.ABORTED, None), facts)
-
-
-async def _end(self, state: UploadState, refusal: Refusal | None) -> None:
-    await _end(self._backends, self._upload.id, (state, refusal), self._facts)
-
-
-async def store_files(backends: Backends, upload: Upload) -> list[FileRow | Refusal]:
-    """Make files of received bytes, as `create_files` does; uploads that become none end, too."""
-    outcomes = await create_files(backends.db, backends.store, upload)
-    for arrival, outcome in zip(upload.arrivals, outcomes, strict=True):
-        if isinstance(arrival, Received) and arrival.upload_id is not None:
-            # Also where a file was made of the same request before, which is the answer to this one then.
-            end = (UploadState.REJECTED, outcome) if isinstance(outcome, Refusal) else (UploadState.ABORTED, None)
-            await _end(backends, arrival.upload_id, end, upload.facts)
-    return outcomes
-
-
-async def drop(backends: Backends, received: Received, facts: RequestFacts) -> None:
-    """Remove received bytes that nobody took. Raises StoreError."""
-    await backends.store.delete(received.stored.key)
-    if received.upload_id is not None:
-        await _end(backends, received.upload_id, (UploadState.ABORTED, None), facts)
-
-
-async def _reject(
-    backends: Backends,
-    arrivals: Sequence[Received | Refusal],
-    outcomes: Sequence[FileRow | Refusal],
-    facts: RequestFacts,
-) -> None:
-    for arrival, outcome in zip(arrivals, outcomes, strict=True):
-        if not isinstance(arrival, Received) or arrival.upload_id is None:
-            continue
-        if isinstance(outcome, Refusal):
-            await _end(backends, arrival.upload_id, (UploadState.REJECTED, outcome), facts)
 
 
 async def _end(

@@ -17,17 +17,24 @@ from db.models import (
     Challenge,
     Event,
     File,
+    IdempotencyKey,
     Invitation,
     Job,
     KnownDevice,
     MailToken,
     MailTokenPurpose,
     Member,
+    Quota,
+    QuotaKind,
+    Record,
     RecoveryCode,
     RefreshToken,
     Session,
     StreamTicket,
     TwoFactor,
+    Upload,
+    UploadPart,
+    UploadTransport,
     User,
     Version,
     Workspace,
@@ -48,6 +55,41 @@ def mail_token(user: User) -> MailToken:
     )
 
 
+def ways_in(user: User) -> list[SQLModel]:
+    session = Session(user_id=user.id, created_at=NOW, last_used_at=NOW, expires_at=NOW)
+    key = ApiKey(
+        user_id=user.id, name="CI", token_prefix="cairn_abc", scopes=["admin"], addresses=["::/0"], created_at=NOW
+    )
+    return [
+        KnownDevice(user_id=user.id, place="192.0.2.1", last_login_at=NOW),
+        session,
+        RefreshToken(token_hash="h" * 64, session_id=session.id, created_at=NOW),
+        StreamTicket(token_hash="h" * 64, session_id=session.id, created_at=NOW, expires_at=NOW),
+        TwoFactor(user_id=user.id, sealed_secret="s", created_at=NOW),
+        RecoveryCode(user_id=user.id, code_hash="h" * 64),
+        Challenge(token_hash="h" * 64, user_id=user.id, created_at=NOW, expires_at=NOW),
+        key,
+        ApiKeySecret(secret_hash="s" * 64, api_key_id=key.id, created_at=NOW),
+    ]
+
+
+def upload_into(workspace: Workspace, user: User) -> Upload:
+    return Upload(
+        workspace_id=workspace.id,
+        created_by_id=user.id,
+        transport=UploadTransport.PARTS,
+        name="A",
+        size=2**40,
+        reserved=2**40,
+        part_size=2**33,
+        blob_key="u" * 32,
+        refusal={"type": "NotFound"},
+        created_at=NOW,
+        updated_at=NOW,
+        expires_at=NOW,
+    )
+
+
 def rows_of_every_table() -> list[SQLModel]:
     """One row per table, in the order that their keys ask for."""
     user = User(
@@ -58,10 +100,6 @@ def rows_of_every_table() -> list[SQLModel]:
         password_hash="-",
         created_at=NOW,
         updated_at=NOW,
-    )
-    session = Session(user_id=user.id, created_at=NOW, last_used_at=NOW, expires_at=NOW)
-    key = ApiKey(
-        user_id=user.id, name="CI", token_prefix="cairn_abc", scopes=["admin"], addresses=["::/0"], created_at=NOW
     )
     workspace = Workspace(name="Personal", personal_user_id=user.id, created_at=NOW)
     blob = Blob(
@@ -77,17 +115,10 @@ def rows_of_every_table() -> list[SQLModel]:
         updated_at=NOW,
         **content,
     )
+    upload = upload_into(workspace, user)
     return [
         user,
-        KnownDevice(user_id=user.id, place="192.0.2.1", last_login_at=NOW),
-        session,
-        RefreshToken(token_hash="h" * 64, session_id=session.id, created_at=NOW),
-        StreamTicket(token_hash="h" * 64, session_id=session.id, created_at=NOW, expires_at=NOW),
-        TwoFactor(user_id=user.id, sealed_secret="s", created_at=NOW),
-        RecoveryCode(user_id=user.id, code_hash="h" * 64),
-        Challenge(token_hash="h" * 64, user_id=user.id, created_at=NOW, expires_at=NOW),
-        key,
-        ApiKeySecret(secret_hash="s" * 64, api_key_id=key.id, created_at=NOW),
+        *ways_in(user),
         mail_token(user),
         workspace,
         Member(workspace_id=workspace.id, user_id=user.id, role=WorkspaceRole.OWNER, created_at=NOW),
@@ -103,9 +134,17 @@ def rows_of_every_table() -> list[SQLModel]:
             created_at=NOW,
             expires_at=NOW,
         ),
+        upload,
+        UploadPart(upload_id=upload.id, number=1, size=2**33, created_at=NOW),
+        Quota(owner_id=workspace.id, kind=QuotaKind.WORKSPACE, quota_limit=2**41, used=2**40, reserved=2**40, files=1),
+        IdempotencyKey(user_id=user.id, key="k", request_digest="d", target_id=file.id, created_at=NOW),
         Event(kind="user.created", actor_id=user.id, data={"a": [1]}, created_at=NOW),
         Job(kind="mail.send", payload={"a": [1]}, run_at=NOW, created_at=NOW, updated_at=NOW),
     ]
+
+
+def test_every_table_has_a_row_to_go_down_and_up_with() -> None:
+    assert {type(row).__tablename__ for row in rows_of_every_table()} == {*Record.metadata.tables}
 
 
 async def fill(url: str) -> None:
