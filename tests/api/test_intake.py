@@ -7,10 +7,12 @@ import pytest
 
 from api.gate import Incoming
 from db.rates import Rate
+from db.rows import FileRow
 from domain.errors import (
     DigestMismatch,
     ExtensionNotAllowed,
     FileTooLarge,
+    IdempotencyKeyReused,
     InvalidInput,
     NotFound,
     NotSignedIn,
@@ -18,7 +20,10 @@ from domain.errors import (
     Refusal,
     Unavailable,
 )
+from domain.events import RequestFacts
+from domain.new_files import Upload, create_files
 from domain.policy import Limit
+from domain.repeated_uploads import Repeated
 from domain.uploads import Received
 from domain.viewer import NOBODY, Viewer
 from storage.store import StoreFull
@@ -91,6 +96,25 @@ async def test_a_part_in_the_map_is_a_file_whatever_its_head_says(scene: Scene) 
     query = operations(UPLOAD_ONE.replace("file: $file", 'file: $file, name: "n.txt"'), {"file": None})
     async with received(scene, incoming([joined(query, MAP_ONE, part("0", b"plain"))])) as [slot]:
         assert take(slot).head == b"plain"
+
+
+async def test_bytes_that_came_before_under_their_key_are_compared_and_not_stored(scene: Scene) -> None:
+    query = operations(UPLOAD_ONE.replace("file: $file", 'file: $file, idempotencyKey: "k"'), {"file": None})
+    content = b"hello" * 100
+
+    def again(content: bytes) -> Incoming:
+        return incoming(split(joined(query, MAP_ONE, part("0", content, filename="a.txt")), 64))
+
+    async with received(scene, again(content)) as [slot]:
+        arrivals = Upload(scene.gate.ports, scene.viewer, RequestFacts(), [take(slot)])
+        [file] = await create_files(scene.gate.db, scene.store, arrivals)
+    assert isinstance(file, FileRow)
+    async with received(scene, again(content)) as [slot]:
+        assert slot.outcome == Repeated(file.id)
+    for other in (content[:-1], content + b"!", content.replace(b"o", b"a")):
+        async with received(scene, again(other)) as [slot]:
+            assert isinstance(slot.outcome, IdempotencyKeyReused)
+    assert scene.store.created == len(scene.store.blobs) == 1
 
 
 async def test_an_operation_without_files_passes(scene: Scene) -> None:
