@@ -1,5 +1,7 @@
 """The schema, put together from its nouns. `python -m schema.schema` prints it."""
 
+from functools import cache
+
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
@@ -57,8 +59,9 @@ class Mutation(
     """The root of mutations."""
 
 
+@cache
 def build_schema() -> strawberry.Schema:
-    """Strawberry's schema of all nouns."""
+    """Strawberry's schema of all nouns: built once, and the same for every application, since nobody changes it."""
     return strawberry.Schema(
         Query,
         Mutation,
