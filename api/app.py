@@ -37,6 +37,7 @@ from api.tus import TUS_HEADERS, Tus
 from api.websocket import GraphQLSockets, SocketLimits
 from domain.errors import RateLimited
 from domain.events import RequestFacts
+from domain.passwords import MEMORY_BYTES
 from domain.viewer import Viewer
 from schema.answers import MASKED
 from schema.context import Context
@@ -61,9 +62,9 @@ CORS_SECONDS = 600
 _log = get_logger(__name__)
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> ASGIApp:
     """The whole service as one ASGI application. Raises SettingsError when no secret can be had."""
-    parts = parts_of(settings)
+    parts = parts_of(settings, hashing_bytes)
     asking = Asking(parts.authenticator, Counting(parts.ports, facts_of))
     operations, streams = _operations(settings, parts), Streams(settings.maximum_streams)
     guard = partial(Guard, parts.db.bus)

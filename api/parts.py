@@ -26,6 +26,7 @@ from domain.completions import VERIFY_JOB, verify_by_job
 from domain.jobs import JobKind, JobKinds
 from domain.mails import MAIL_JOB, send_mail
 from domain.password_resets import RESET_JOB, send_reset
+from domain.passwords import MEMORY_BYTES
 from domain.policy import (
     KeyPolicy,
     Limit,
@@ -66,13 +67,16 @@ class Parts:
         return Backends(self.db, self.store, self.ports)
 
 
-def parts_of(settings: Settings) -> Parts:
-    """Everything but the HTTP around it; nothing is connected yet. Raises SettingsError when no secret can be had."""
+def parts_of(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> Parts:
+    """Everything but the HTTP around it; nothing is connected yet. Raises SettingsError when no secret can be had.
+
+    `hashing_bytes` is the memory that a password's hash takes: no setting, since less is for tests alone.
+    """
     given = secrets_of(settings)
     redis = RedisLink(settings.redis_url) if settings.redis_url else None
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
     clock = SystemClock()
-    hasher = ThreadedHasher(settings.hashing_threads, settings.hashing_queue)
+    hasher = ThreadedHasher(settings.hashing_threads, settings.hashing_queue, hashing_bytes)
     store = DiskStore(settings.data_folder, floor_bytes=settings.disk_floor_bytes, lease_seconds=settings.lease_seconds)
     ports = Ports(
         clock=clock,

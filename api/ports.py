@@ -38,10 +38,12 @@ class SystemRandomness:
 class ThreadedHasher:
     """Hashes passwords on `threads` threads (0: one per processor), with at most `queue` waiting.
 
-    One asker gets half of the room at most, so that a flood from one place leaves others theirs.
+    One asker gets half of the room at most, so that a flood from one place leaves others theirs. Each hash takes
+    `memory_bytes`.
     """
 
-    def __init__(self, threads: int, queue: int) -> None:
+    def __init__(self, threads: int, queue: int, memory_bytes: int = passwords.MEMORY_BYTES) -> None:
+        self._memory_bytes = memory_bytes
         self._threads = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="hashing")
         self._room = self._threads + queue
@@ -51,11 +53,11 @@ class ThreadedHasher:
 
     async def hash(self, password: str, asker: str | None = None) -> str:
         """A hash under the current scheme. Raises Unavailable when too many wait."""
-        return await self._run(lambda: passwords.hash_password(password), asker)
+        return await self._run(lambda: passwords.hash_password(password, self._memory_bytes), asker)
 
     async def verify(self, password: str, hashed: str | None, asker: str | None = None) -> Verification:
         """Compare; None costs as much as a wrong password. Raises Unavailable when too many wait."""
-        return await self._run(lambda: passwords.verify_password(password, hashed), asker)
+        return await self._run(lambda: passwords.verify_password(password, hashed, self._memory_bytes), asker)
 
     def close(self) -> None:
         """End the threads."""

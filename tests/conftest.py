@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from api.app import create_app
 from api.settings import Settings
 from tests import servers
+from tests.asking import HASHING_BYTES
 from tests.lifespan import running
 from tests.live import Live, serving
 
@@ -116,8 +117,8 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
-    """The real application, started."""
-    made = create_app(settings)
+    """The real application, started; but hashes of passwords cost next to nothing."""
+    made = create_app(settings, HASHING_BYTES)
     async with running(made):
         yield made
 

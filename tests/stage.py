@@ -37,7 +37,7 @@ from domain.tokens import Holder
 from domain.topics import of_files
 from domain.viewer import Viewer
 from schema.ids import Prefix, decode, encode
-from tests.asking import PASSWORD, Account, ask, uploaded
+from tests.asking import HASHING_BYTES, PASSWORD, Account, ask, uploaded
 from tests.backstage import uuid_of
 from tests.streaming import bus_of
 
@@ -166,7 +166,7 @@ def _user(username: str, name: str, now: datetime) -> User:
         username_folded=username,
         email=f"{username}@example.org",
         email_folded=f"{username}@example.org",
-        password_hash=_hash(PASSWORD),
+        password_hash=_hash(PASSWORD, HASHING_BYTES),
         role=UserRole.ADMIN if name in {"administrator", "deputy"} else UserRole.USER,
         disabled_at=now if name == "disabled" else None,
         created_at=now,

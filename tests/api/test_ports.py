@@ -1,9 +1,13 @@
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from api.parts import parts_of
 from api.ports import ThreadedHasher
+from api.settings import Settings
 from domain.errors import Unavailable
+from domain.passwords import Verification
 
 
 @pytest.fixture
@@ -34,3 +38,11 @@ async def test_room_is_given_back_and_nobody_is_remembered(hasher: ThreadedHashe
     assert await hasher.hash("a quiet harbour", "192.0.2.1")
     assert not hasher._busy_by_asker
     hasher.close()
+
+
+async def test_a_service_hashes_at_the_full_price(tmp_path: Path) -> None:
+    parts = parts_of(Settings(data_folder=tmp_path))
+    hashed = await parts.hasher.hash("a quiet harbour")
+    assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert await parts.hasher.verify("a quiet harbour", hashed) == Verification(is_right=True, is_outdated=False)
+    parts.hasher.close()

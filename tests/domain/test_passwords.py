@@ -1,7 +1,7 @@
 import pytest
 from passlib.hash import bcrypt
 
-from domain.passwords import hash_password, verify_password, weaknesses
+from domain.passwords import MEMORY_BYTES, Verification, hash_password, verify_password, weaknesses
 
 GOOD = "a quiet harbour at dusk"
 BCRYPT = bcrypt.using(rounds=4).hash(GOOD)
@@ -13,6 +13,14 @@ def test_a_hash_is_argon2id_with_its_parameters_and_verifies() -> None:
     assert hashed != hash_password(GOOD)
     right = verify_password(GOOD, hashed)
     assert (right.is_right, right.is_outdated) == (True, False)
+    assert not verify_password(GOOD + "!", hashed).is_right
+
+
+def test_a_hash_made_with_another_memory_verifies_and_is_outdated() -> None:
+    hashed = hash_password(GOOD, 2 * MEMORY_BYTES)
+    assert hashed.startswith("$argon2id$v=19$m=38912,t=2,p=1$")
+    assert verify_password(GOOD, hashed) == Verification(is_right=True, is_outdated=True)
+    assert verify_password(GOOD, hashed, 2 * MEMORY_BYTES) == Verification(is_right=True, is_outdated=False)
     assert not verify_password(GOOD + "!", hashed).is_right
 
 
