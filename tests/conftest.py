@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import hypothesis
 import pytest
@@ -15,6 +14,7 @@ from api.app import create_app
 from api.settings import Settings
 from tests import servers
 from tests.asking import HASHING_BYTES
+from tests.databases import Databases
 from tests.lifespan import running
 from tests.live import Live, serving
 
@@ -64,14 +64,20 @@ def sqlite_url(run_folder: Path, tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{copy}"
 
 
+@pytest.fixture(scope="session")
+def databases(run_folder: Path) -> Iterator[Databases]:
+    """The PostgreSQL databases of this worker."""
+    made = Databases(servers.migrated_postgres(run_folder))
+    yield made
+    made.drop()
+
+
 @pytest.fixture
-def postgres_url(run_folder: Path) -> Iterator[str]:
-    """A migrated, empty PostgreSQL database of the test's own."""
-    migrated = servers.migrated_postgres(run_folder)
-    own = migrated.set(database=f"test_{uuid4().hex}")
-    servers.create_database(own, template=migrated.database or "")
+def postgres_url(databases: Databases) -> Iterator[str]:
+    """A migrated, empty PostgreSQL database, the test's own as long as it runs."""
+    own = databases.take()
     yield own.render_as_string(hide_password=False)
-    servers.drop_database(own)
+    databases.give_back(own)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

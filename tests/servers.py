@@ -21,8 +21,8 @@ from tests.machine import absent, free_port, listens, program, wait_for
 START_SECONDS = 30
 STOP_SECONDS = 5
 RUN_PREFIX = "cairn-tests-"
-# Tests kill the service, never PostgreSQL: its own durability would only cost time.
-UNSAFE = "-c fsync=off -c full_page_writes=off"
+# Tests kill the service, never PostgreSQL: its own durability would only cost time. So would tidying up.
+UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 
 
 def begin_run() -> Path:
