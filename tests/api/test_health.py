@@ -81,15 +81,16 @@ async def test_however_often_it_is_asked_the_parts_are_asked_once() -> None:
         times += 1
         await asyncio.sleep(0.01)
 
-    health = Health({"database": Part(check)}, kept_seconds=0.2)
-    async with asked(health) as client:
+    async with asked(Health({"database": Part(check)}, kept_seconds=3600)) as client:
         await asyncio.gather(*(client.get("/health") for _ in range(50)))
         assert times == 1
         await client.get("/health")
         assert times == 1
-        await asyncio.sleep(0.25)
+    async with asked(Health({"database": Part(check)}, kept_seconds=0.01)) as client:
         await client.get("/health")
-        assert times == 2
+        await asyncio.sleep(0.02)
+        await client.get("/health")
+        assert times == 3
 
 
 async def test_a_part_that_hangs_is_out_of_order_and_not_asked_again_meanwhile() -> None:
@@ -129,9 +130,18 @@ async def of_the_service(settings: Settings) -> Response:
 
 
 async def test_the_service_is_ready_on_every_database(settings: Settings, redis_url: str) -> None:
-    answer = await of_the_service(settings.model_copy(update={"redis_url": redis_url}))
-    assert answer.status_code == 200
-    assert answer.json()["checks"] == {name: {"status": "ok"} for name in ("database", "store", "redis")}
+    async def is_ready() -> bool:
+        answer = await of_the_service(settings.model_copy(update={"redis_url": redis_url}))
+        states = answer.json()["checks"]
+        return answer.status_code == 200 and states == {
+            name: {"status": "ok"} for name in ("database", "store", "redis")
+        }
+
+    # On a machine that is busy with other tests, Redis may answer too late to be in order.
+    attempts = 20
+    while not await is_ready():
+        attempts -= 1
+        assert attempts
 
 
 async def test_a_database_without_its_migrations_is_out_of_order(tmp_path: Path) -> None:

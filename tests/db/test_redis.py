@@ -7,12 +7,15 @@ import pytest
 
 from db.redis import RedisLink
 from tests.machine import free_port
-from tests.servers import OwnRedis
+from tests.servers import START_SECONDS, OwnRedis
+
+TIMEOUT_SECONDS = 1
+"""More than the service's own: an answer that a busy machine holds back for so long is none."""
 
 
 @pytest.fixture
 async def link(own_redis: OwnRedis) -> AsyncIterator[RedisLink]:
-    own = RedisLink(own_redis.url, retry_seconds=0.05)
+    own = RedisLink(own_redis.url, timeout_seconds=TIMEOUT_SECONDS, retry_seconds=0.05)
     yield own
     await own.close()
 
@@ -27,8 +30,19 @@ async def seconds_of_a_call(link: RedisLink) -> float:
     return time.perf_counter() - started_at
 
 
+async def is_asked(link: RedisLink) -> bool:
+    asked = False
+
+    async def command(_client: object) -> None:
+        nonlocal asked
+        asked = True
+
+    await link.call(command, default=None)
+    return asked
+
+
 async def returns(link: RedisLink) -> bool:
-    for _ in range(200):
+    for _ in range(START_SECONDS * 50):
         if await link.ping():
             return True
         await asyncio.sleep(0.02)
@@ -44,8 +58,9 @@ async def test_a_call_gives_what_redis_answers(link: RedisLink) -> None:
 async def test_a_dead_redis_gives_defaults_and_comes_back(own_redis: OwnRedis, link: RedisLink) -> None:
     assert await increment(link) == 1
     own_redis.kill()
-    assert await seconds_of_a_call(link) < 0.1
-    assert await seconds_of_a_call(link) < 0.05
+    assert await is_asked(link)
+    assert await increment(link) is None
+    assert not await is_asked(link)
     assert not await link.ping()
     assert not link.is_up
     own_redis.start()
@@ -63,8 +78,8 @@ async def test_a_hanging_redis_is_waited_for_once(own_redis: OwnRedis, link: Red
             times.append(await seconds_of_a_call(link))
     finally:
         own_redis.signal(signal.SIGCONT)
-    assert times[0] < 0.5
-    assert sorted(times[1:])[10] < 0.02
+    assert times[0] > TIMEOUT_SECONDS * 0.9
+    assert sorted(times[1:])[10] < TIMEOUT_SECONDS / 2
     assert await returns(link)
     # The first of the given up increments reached the server all the same; its late answer is nobody's.
     assert await increment(link) == 3
@@ -80,20 +95,20 @@ async def test_many_calls_into_a_hanging_redis_wait_together(own_redis: OwnRedis
     finally:
         own_redis.signal(signal.SIGCONT)
     assert answers == [None] * 200
-    assert elapsed < 2  # one after the other they would take sixteen
+    assert elapsed < 20 * TIMEOUT_SECONDS  # one after the other they would take two hundred
     assert await returns(link)
 
 
 async def test_a_redis_that_was_never_there_costs_nothing_but_its_answers() -> None:
     link = RedisLink(f"redis://127.0.0.1:{free_port()}/0", retry_seconds=0.05)
     assert not await link.ping()
-    assert await seconds_of_a_call(link) < 0.05
+    assert not await is_asked(link)
     await link.close()
 
 
 async def test_an_unknown_host_is_a_redis_that_is_down() -> None:
     link = RedisLink("redis://nowhere.invalid:6379/0")
-    assert await seconds_of_a_call(link) < 0.2
+    assert await increment(link) is None
     assert not link.is_up
     await link.close()
 
@@ -112,10 +127,11 @@ async def test_more_calls_than_connections_take_turns(own_redis: OwnRedis) -> No
 
 
 async def test_a_slow_command_is_no_outage_while_others_are_answered(own_redis: OwnRedis) -> None:
-    link = RedisLink(own_redis.url, timeout_seconds=0.4)
-    slow = asyncio.create_task(link.call(lambda _: asyncio.sleep(5, result="late"), default="default"))
-    await asyncio.sleep(0.3)
-    assert await link.ping()
+    link = RedisLink(own_redis.url, timeout_seconds=TIMEOUT_SECONDS)
+    slow = asyncio.create_task(link.call(lambda _: asyncio.sleep(60, result="late"), default="default"))
+    while not slow.done():
+        assert await link.ping()
+        await asyncio.sleep(0.02)
     assert await slow == "default"
     assert link.is_up
     await link.close()
