@@ -20,6 +20,9 @@ from tests.live import Live, serving
 
 ORIGIN = "http://cairn.test"
 RUN = pytest.StashKey[Path]()
+ABOVE = {Path(__file__).parent / name for name in ("api", "schema")}
+ON_BOTH = {"test_crashes", "test_health", "test_key_uses", "test_recorder", "test_tus_crashes", "test_worker"}
+"""Tests of the edge that are about what it writes by itself, and when: there the databases differ."""
 
 # A machine that is busy with other tests is no reason to fail; how long things may take is tested where it matters.
 # CI tries the same examples every time: what a change broke is then what it is told of.
@@ -43,6 +46,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the run, unless this is only one of its workers."""
     if not hasattr(config, "workerinput"):
         servers.end_run(config.stash[RUN])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put second times among the longer proofs: what asks the edge or the contract of PostgreSQL as it asks of SQLite.
+
+    The databases differ below: what the rules and the records do is tested on both at any time.
+    """
+    asked = {item.nodeid for item in items}
+    for item in items:
+        twin = item.nodeid.replace("postgresql", "sqlite")
+        if item.path.parent in ABOVE and item.path.stem not in ON_BOTH and twin != item.nodeid and twin in asked:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
