@@ -182,11 +182,16 @@ async def _take(ports: Ports, counted: Sequence[Counted]) -> list[Standing]:
     pairs = list(zip(counted, standings, strict=True))
     each, worst = max(pairs, key=lambda pair: pair[1].wait_seconds)
     if worst.wait_seconds:
-        raise _limited(each.limit, each.charge.rate, max(1, ceil(worst.wait_seconds)))
+        raise _limited(each.limit, each.charge.rate, max(1, _whole(worst.wait_seconds)))
     return [
-        Standing(each.limit, each.charge.rate, standing.remaining, ceil(standing.reset_seconds))
+        Standing(each.limit, each.charge.rate, standing.remaining, _whole(standing.reset_seconds))
         for each, standing in pairs
     ]
+
+
+def _whole(seconds: float) -> int:
+    # What a clock's fractions add is no second: 76.09 and 180 less 76.09 is a little more than 180.
+    return ceil(round(seconds, 6))
 
 
 def _limited(limit: Limit, rate: Rate, seconds: int) -> RateLimited:

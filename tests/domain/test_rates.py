@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -108,6 +109,17 @@ async def test_a_standing_tells_what_is_left() -> None:
         6,
     )
     assert await rates.count_user_request(ports, NOBODY) == []
+
+
+async def test_a_standing_tells_whole_seconds_whatever_the_clock_says() -> None:
+    told = set()
+    for hundredths in range(7600, 7640):
+        ports = make_ports(
+            MovableClock(datetime.fromtimestamp(hundredths / 100, UTC)), {Limit.REQUESTS_PER_USER: Rate(20, 3600)}
+        )
+        [standing] = await rates.count_user_request(ports, Viewer(uuid4()))
+        told.add(standing.reset_seconds)
+    assert told == {180}
 
 
 async def test_what_operations_cost_counts_for_the_user_or_else_for_the_address() -> None:
