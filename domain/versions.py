@@ -9,13 +9,14 @@ from uuid_utils.compat import uuid7
 
 from db import files, versions
 from db.engine import Rows, Transaction
-from db.models import Version
+from db.models import Event, Version
 from db.questions import Page, Window
 from db.rows import FileRow, VersionRow
 from domain import ledger
 from domain.access import held_workspace
 from domain.errors import Forbidden, NotFound
-from domain.events import EventKind, RequestFacts, Subject, event
+from domain.events import EventKind, RequestFacts, Subject, event_values
+from domain.file_changes import tell_change
 from domain.files import judge_revision, judge_type, no_such_file, viewers_cannot, writable_file
 from domain.ledger import Change
 from domain.ports import Ports
@@ -87,7 +88,10 @@ async def restore_version(
         created_by_id=user_id,
         created_at=now,
     )
-    await tx.add(made, event(EventKind.FILE_RESTORED, subject, facts, now))
+    restored = event_values(EventKind.FILE_RESTORED, subject, facts, now)
+    await tx.add(made)
+    await tx.insert(Event, [restored])
+    tell_change(tx, restored)
     await files.set_content(tx, file)
     await ledger.post(tx, ports.workspace_policy, [Change(file.workspace_id, user_id, used=file.size)])
     return file

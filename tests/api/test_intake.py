@@ -106,8 +106,8 @@ async def test_bytes_that_came_before_under_their_key_are_compared_and_not_store
         return incoming(split(joined(query, MAP_ONE, part("0", content, filename="a.txt")), 64))
 
     async with received(scene, again(content)) as [slot]:
-        arrivals = Upload(scene.gate.ports, scene.viewer, RequestFacts(), [take(slot)])
-        [file] = await create_files(scene.gate.db, scene.store, arrivals)
+        arrivals = Upload(scene.gate.backends.ports, scene.viewer, RequestFacts(), [take(slot)])
+        [file] = await create_files(scene.gate.backends.db, scene.store, arrivals)
     assert isinstance(file, FileRow)
     async with received(scene, again(content)) as [slot]:
         assert slot.outcome == Repeated(file.id)
