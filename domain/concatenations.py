@@ -14,7 +14,7 @@ from domain.completions import complete_upload
 from domain.errors import InvalidInput
 from domain.events import RequestFacts
 from domain.ledger import Change
-from domain.pieces import note_reach
+from domain.pieces import note_reach, reach_of
 from domain.upload_ends import end_upload, remove_bytes
 from domain.upload_errors import UploadIncomplete
 from domain.upload_sessions import NewUpload, admit_upload, create_upload, has_ended, writable_upload
@@ -31,7 +31,8 @@ async def concatenate(
     Raises what creating and completing an upload raise, and UploadIncomplete.
     """
     async with backends.db.reading() as rows:
-        pieces = [await writable_upload(rows, viewer, piece_id) for piece_id in piece_ids]
+        found = [await writable_upload(rows, viewer, piece_id) for piece_id in piece_ids]
+    pieces = [await _as_far_as_it_came(backends, piece) for piece in found]
     for piece in pieces:
         _require_whole(piece)
     new = replace(new, size=sum(piece.received for piece in pieces))
@@ -50,6 +51,13 @@ async def concatenate(
     if completed.state in {UploadState.COMMITTED, UploadState.VERIFYING}:
         await _end(backends, pieces, facts)
     return completed
+
+
+async def _as_far_as_it_came(backends: Backends, piece: UploadRow) -> UploadRow:
+    # A process that died after the last byte noted it nowhere, but whoever asks how far the piece came is told.
+    if not piece.is_partial or piece.state not in uploads.GROWING or piece.received == piece.size:
+        return piece
+    return piece._replace(received=await reach_of(backends, piece))
 
 
 def _require_whole(piece: UploadRow) -> None:

@@ -224,14 +224,29 @@ async def test_what_came_whole_before_a_process_died_becomes_a_file_when_it_is_a
     client: AsyncClient, ada: Account, settings: Settings
 ) -> None:
     url = await created(client, ada, 5)
-    async with changing(settings.database_url) as tx:
-        row = await uploads.lock(tx, uuid_of(url.rpartition("/")[2]))
-    assert row is not None
-    (settings.data_folder / "incoming" / row.blob_key).write_bytes(b"hello")
+    await lay(settings, url, b"hello")
     told = await head(client, ada, url)
     assert (told.status_code, told.headers["upload-offset"]) == (200, "5")
     assert "cairn-file" in told.headers
     assert (await session(client, ada, url))["state"] == "COMMITTED"
+
+
+async def test_a_piece_that_came_whole_before_a_process_died_can_be_joined(
+    client: AsyncClient, ada: Account, settings: Settings
+) -> None:
+    part = await created(client, ada, 5, **{"Upload-Concat": "partial"})
+    await lay(settings, part, b"hello")
+    assert (await head(client, ada, part)).headers["upload-offset"] == "5"
+    answer = await create_final(client, ada, part)
+    assert (answer.status_code, answer.headers["upload-offset"]) == (201, "5")
+
+
+async def lay(settings: Settings, url: str, data: bytes) -> None:
+    """Leave bytes of an upload on the disk, as a process does that dies before it notes them."""
+    async with changing(settings.database_url) as tx:
+        row = await uploads.lock(tx, uuid_of(url.rpartition("/")[2]))
+    assert row is not None
+    (settings.data_folder / "incoming" / row.blob_key).write_bytes(data)
 
 
 async def test_whoever_asks_how_far_it_came_takes_over(client: AsyncClient, ada: Account) -> None:
