@@ -53,7 +53,7 @@ async def complete_upload(backends: Backends, viewer: Viewer, upload: UploadRow,
             return require_writable(found)
         if not is_quick:
             await request_verification(tx, claimed, facts)
-    return await verify(backends, viewer, claimed, facts) if is_quick else claimed
+    return await _verify_at_once(backends, viewer, claimed, facts) if is_quick else claimed
 
 
 async def verify(backends: Backends, viewer: Viewer, upload: UploadRow, facts: RequestFacts) -> UploadRow:
@@ -63,7 +63,8 @@ async def verify(backends: Backends, viewer: Viewer, upload: UploadRow, facts: R
     except StoreBusy:
         return upload  # somebody else is reading it
     except StoreError as error:
-        await _reopen(backends, upload, error)
+        # What the disk has lost can be sent again; what it cannot do now, it may do later.
+        await _reopen(backends, upload, error.reach if isinstance(error, WrongPosition) else upload.received)
         raise unavailable(error) from error
     [outcome] = await create_files(backends.db, backends.store, Upload(backends.ports, viewer, facts, [arrival]))
     async with backends.db.transaction() as tx:
@@ -115,9 +116,18 @@ async def _claim(tx: Transaction, upload: UploadRow, size: int, now: datetime) -
     return upload._replace(**changed) if taken else None
 
 
-async def _reopen(backends: Backends, upload: UploadRow, error: StoreError) -> None:
-    # What the disk has lost can be sent again; what it cannot do now, it may do later.
-    received = error.reach if isinstance(error, WrongPosition) else upload.received
+async def _verify_at_once(backends: Backends, viewer: Viewer, upload: UploadRow, facts: RequestFacts) -> UploadRow:
+    try:
+        return await verify(backends, viewer, upload, facts)
+    except Refusal:
+        raise
+    except Exception:
+        # The database, most likely. Where the rows were committed all the same, the upload is VERIFYING no more.
+        await _reopen(backends, upload, upload.received)
+        raise
+
+
+async def _reopen(backends: Backends, upload: UploadRow, received: int) -> None:
     changed = {"state": UploadState.RECEIVING, "received": received, "updated_at": backends.ports.clock.now()}
     async with backends.db.transaction() as tx:
         await uploads.change(tx, upload.id, [UploadState.VERIFYING], changed)

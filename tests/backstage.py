@@ -63,3 +63,18 @@ def counted() -> Iterator[list[str]]:
         yield statements
     finally:
         event.remove(Engine, "before_cursor_execute", count)
+
+
+@contextmanager
+def breaking(beginning: str) -> Iterator[None]:
+    """Have the connection break at each statement that begins so."""
+
+    def break_(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(beginning):
+            raise ConnectionResetError
+
+    event.listen(Engine, "before_cursor_execute", break_)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", break_)

@@ -29,6 +29,7 @@ from domain.upload_sweeps import sweep_uploads
 from domain.uploads import UploadIntent
 from domain.workspaces import Deletion
 from storage.store import StoreBusy
+from tests.backstage import breaking
 from tests.domain.receiving import Faulty, announced, changed, completed, is_exact, now_of, piece, sent, slow_to_verify
 from tests.scenes import FACTS, Scene
 
@@ -95,6 +96,17 @@ async def test_a_store_that_fails_leaves_the_upload_to_be_completed_again(
     store.failing = ""
     done = await verify(backends, scene.viewer("owner"), await now_of(scene.db, upload), FACTS)
     assert done.state == UploadState.COMMITTED
+
+
+@both
+async def test_a_database_that_fails_leaves_the_upload_to_be_completed_again(scene: Scene, backends: Backends) -> None:
+    upload = await piece(backends, await announced(backends, scene))
+    with breaking("INSERT INTO blobs"), pytest.raises(ConnectionError):
+        await completed(backends, scene, upload)
+    upload = await now_of(scene.db, upload)
+    assert upload.state == UploadState.RECEIVING
+    assert (await completed(backends, scene, upload)).state == UploadState.COMMITTED
+    assert await is_exact(scene.db)
 
 
 async def test_bytes_that_the_disk_lost_are_asked_for_again(scene: Scene, backends: Backends, tmp_path: Path) -> None:
