@@ -43,7 +43,7 @@ class Live:
 
 
 @contextmanager
-def serving(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Live]:
+def serving(folder: Path, environment: Mapping[str, str] | None = None, program: str = "api") -> Iterator[Live]:
     """A service whose data lies below `folder`; the same folder again is the same service started again."""
     log = folder / "service.log"
     given = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
@@ -58,7 +58,7 @@ def serving(folder: Path, environment: Mapping[str, str] | None = None) -> Itera
     log.write_bytes(b"")
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "api", "serve"],
+            [sys.executable, "-m", program, "serve"],
             cwd=folder,  # where nobody's .env lies
             env=given | own | dict(environment or {}),
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,57 @@
+"""Faults at the steps of every way for bytes to come in: a disk that fails or is full, commits that do, and kill -9.
+
+After each, what was acknowledged is there with its bytes, nothing else is shown, the ledger is exact, and the client
+gets its file there; in the end everything on the disk has a reason. See `ground`.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.ground import Strike, ground
+from tests.faults.plan import KINDS, TAKES_ROOM, Fault
+from tests.faults.senders import SENDERS, Multipart, Parts, Sender, Tus
+
+HAPPENS_AT = {
+    Fault.BROKEN: KINDS,
+    Fault.FULL: (*TAKES_ROOM, "sync"),
+    Fault.UNANSWERED: ("commit",),
+    Fault.KILLED: KINDS,
+}
+"""The kinds of steps that a fault is tried at."""
+SPARED_STEPS = 2
+"""A blob whose folder is there already takes so many steps less."""
+
+
+async def test_an_upload_that_meets_a_fault_loses_nothing_and_goes_on(database_url: str, tmp_path: Path) -> None:
+    async with ground(tmp_path, database_url, {}) as place:
+        for kind in (Multipart, Tus, Parts):
+            clean = await place.steps_of(kind)
+            for name in ("write", "rename", "commit"):
+                assert await place.prove(kind, Strike(Fault.BROKEN, clean.count(name), [name]), clean)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SENDERS)
+@pytest.mark.parametrize("fault", HAPPENS_AT)
+async def test_whatever_step_meets_a_fault_nothing_is_lost(
+    database_url: str, tmp_path: Path, kind: type[Sender], fault: Fault
+) -> None:
+    kinds = HAPPENS_AT[fault]
+    async with ground(tmp_path, database_url, kind.environment) as place:
+        clean = await place.steps_of(kind)
+        number = 1
+        while await place.prove(kind, Strike(fault, number, kinds), clean):
+            number += 1
+        assert number > sum(name in kinds for name in clean) - SPARED_STEPS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SENDERS)
+async def test_whoever_is_killed_after_the_last_commit_has_made_a_file(
+    database_url: str, tmp_path: Path, kind: type[Sender]
+) -> None:
+    async with ground(tmp_path, database_url, kind.environment) as place:
+        clean = await place.steps_of(kind)
+        number = clean.count("commit")
+        assert await place.prove(kind, Strike(Fault.KILLED_AFTER, number, ["commit"]), clean)
