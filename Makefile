@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help serve test test-all check fmt schema docs bench lock base dev clients
+.PHONY: help serve test test-all check fmt schema docs bench lock base dev clients peers
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -47,7 +47,7 @@ schema: base ## print the GraphQL schema into schema/schema.graphql
 docs: dev ## write the tables of docs/ and .env.example that the code dictates
 	@$(BIN)/python -m tests.documents
 
-bench: dev ## measure, and print the figures as ratios
+bench: dev peers ## measure, and print the figures as ratios
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: dev ## pin the newest packages that pyproject.toml allows: ARGS=--upgrade
@@ -72,3 +72,10 @@ clients: tests/clients/node_modules/.package-lock.json
 
 tests/clients/node_modules/.package-lock.json: $(wildcard tests/clients/package-lock.json)
 	@if $(HAS_NODE); then (cd tests/clients && npm ci --silent) && touch $@; fi
+
+# The servers of others that benchmarks stand beside.
+peers: bench/peers/node_modules/.package-lock.json
+
+bench/peers/node_modules/.package-lock.json: bench/peers/package-lock.json
+	@cd bench/peers && npm ci --silent
+	@touch $@

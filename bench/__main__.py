@@ -1,4 +1,4 @@
-"""`python -m bench [uploads] [downloads] [lists] [--quick] [--write]`: measure promises and print the figures."""
+"""`python -m bench [PROMISE ...] [--quick] [--write]`: measure promises, or some of them, and print the figures."""
 
 import argparse
 import asyncio
@@ -10,12 +10,14 @@ from bench.effort import FULL, QUICK, Effort
 from bench.lists import measure_lists
 from bench.results import Figures, machine, write
 from bench.servers import House, open_house
+from bench.transports import measure_transports
 from bench.uploads import measure_uploads
 
 PROMISES: dict[str, Callable[[House, Effort], Awaitable[Figures]]] = {
     "uploads": measure_uploads,
     "downloads": measure_downloads,
     "lists": measure_lists,
+    "transports": measure_transports,
 }
 
 

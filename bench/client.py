@@ -10,37 +10,44 @@ import sys
 import time
 from dataclasses import asdict
 from statistics import median
+from urllib.parse import urlsplit
 
-from bench.load import Load, Outcome
+from bench.load import LOCATION, Load, Outcome
 
 FILLING = (b"The harbour lies quiet at dusk; one lamp burns on the mole.\n" * 300_000)[: 16 * 1024**2]
 SMALL = 256 * 1024
 ANSWER_BYTES = 1024**2
 KEPT_ANSWER = 64 * 1024  # more than the list of 50 files has
+CHUNKED = -2
+UNKNOWN = -1
+END_OF_CHUNKS = b"0\r\n\r\n"
 
 
 class AnswerFault(Exception):  # noqa: N818
     """The server did not answer as it should."""
 
 
-def pieces_of(load: Load) -> list[memoryview]:
+def pieces_of(load: Load, head: str) -> list[memoryview]:
     """The request as it is sent: one piece when it is small, else views of one shared buffer."""
     if load.fill <= SMALL:
-        return [memoryview(load.head.encode() + FILLING[: load.fill] + load.tail.encode())]
+        return [memoryview(head.encode() + FILLING[: load.fill] + load.tail.encode())]
     whole, rest = divmod(load.fill, len(FILLING))
     filling = [memoryview(FILLING)] * whole + ([memoryview(FILLING)[:rest]] if rest else [])
     tail = [memoryview(load.tail.encode())] if load.tail else []
-    return [memoryview(load.head.encode()), *filling, *tail]
+    return [memoryview(head.encode()), *filling, *tail]
 
 
 class Connection:
-    """One connection with one request under way at a time."""
+    """One connection with one request under way at a time, or with the two of an opening and what it opens."""
 
-    def __init__(self, load: Load, pieces: list[memoryview], scratch: memoryview) -> None:
+    def __init__(self, load: Load, head: str, scratch: memoryview) -> None:
         self.socket = socket.create_connection(("127.0.0.1", load.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(0)
-        self._pieces = pieces
+        self._load = load
+        self._request = head
+        self._whole = pieces_of(load, head)
+        self._opening = [memoryview(load.opening.encode())] if load.opening else []
         self._scratch = scratch
         self.begun_at = 0.0
         self.done = 0
@@ -49,10 +56,29 @@ class Connection:
     def begin(self) -> None:
         """Start the next request."""
         self.begun_at = time.perf_counter()
+        self._is_opening = bool(self._opening)
+        self._start(self._opening or self._whole)
+
+    def open(self) -> bool:
+        """Go on with what the answer to an opening tells; whether it was one."""
+        if not self._is_opening:
+            return False
+        self._is_opening = False
+        path = urlsplit(_field(bytes(self._head), b"location").decode()).path
+        self._start(pieces_of(self._load, self._request.replace(LOCATION, path, 1)))
+        return True
+
+    def _start(self, pieces: list[memoryview]) -> None:
+        self._pieces = pieces
         self._piece = self._offset = 0
         self._head = bytearray()
-        self._missing = -1  # bytes of the answer's body, unknown before its head
+        self._missing = UNKNOWN  # bytes of the answer's body, before its head
         self.answer = bytearray()
+
+    @property
+    def request_bytes(self) -> int:
+        """The size of a request, without what opens it."""
+        return sum(map(len, self._whole))
 
     @property
     def is_sent(self) -> bool:
@@ -81,28 +107,44 @@ class Connection:
             raise AnswerFault("the server hung up")
         if not self.is_sent:
             raise AnswerFault(f"answered before the request was sent: {bytes(self._scratch[:count])!r}")
-        if self._missing < 0:
+        if self._missing == UNKNOWN:
             self._head += self._scratch[:count]
             end = self._head.find(b"\r\n\r\n")
             if end < 0:
                 return False, count
             self.answer += self._head[end + 4 :]
-            self._missing = _length(bytes(self._head[:end])) - (len(self._head) - end - 4)
+            self._missing = _length(bytes(self._head[:end]))
+            self._missing -= 0 if self._missing == CHUNKED else len(self._head) - end - 4
+        elif self._missing == CHUNKED:
+            self.answer += self._scratch[:count]
         else:
             self._missing -= count
             if len(self.answer) < KEPT_ANSWER:
                 self.answer += self._scratch[:count]
+        if self._missing == CHUNKED:
+            return self.answer.endswith(END_OF_CHUNKS), count
         return self._missing == 0, count
 
 
 def _length(head: bytes) -> int:
-    if not head.startswith(b"HTTP/1.1 200"):
+    if not head.startswith(b"HTTP/1.1 2"):
         raise AnswerFault(head.decode("latin-1"))
+    if head.startswith(b"HTTP/1.1 204"):
+        return 0
+    if _field(head, b"transfer-encoding") == b"chunked":
+        return CHUNKED
+    length = _field(head, b"content-length")
+    if not length:
+        raise AnswerFault("an answer without Content-Length")
+    return int(length)
+
+
+def _field(head: bytes, wanted: bytes) -> bytes:
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            return int(value)
-    raise AnswerFault("an answer without Content-Length")
+        if name.lower() == wanted:
+            return value.strip()
+    return b""
 
 
 class Run:
@@ -111,9 +153,9 @@ class Run:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._selector = selectors.DefaultSelector()
-        pieces, scratch = pieces_of(load), memoryview(bytearray(ANSWER_BYTES))
-        self._request_bytes = sum(map(len, pieces))
-        self._connections = [Connection(load, pieces, scratch) for _ in range(load.connections)]
+        scratch = memoryview(bytearray(ANSWER_BYTES))
+        heads = load.heads or (load.head,) * load.connections
+        self._connections = [Connection(load, head, scratch) for head in heads]
         self._received = 0
         self._spans: list[float] = []
         self._first = b""
@@ -134,7 +176,7 @@ class Run:
             requests=len(spans),
             all_requests=sum(connection.done for connection in self._connections),
             seconds=self._last_at - self._counts_from,
-            sent=len(spans) * self._request_bytes,
+            sent=len(spans) * self._connections[0].request_bytes,
             received=self._received,
             median_ms=round(median(spans) * 1000, 3),
             slowest_ms=round(spans[int(len(spans) * 0.99)] * 1000, 3),
@@ -144,6 +186,9 @@ class Run:
 
     def _begin(self, connection: Connection) -> None:
         connection.begin()
+        self._go_on(connection)
+
+    def _go_on(self, connection: Connection) -> None:
         connection.send()
         self._watch(connection)
 
@@ -161,7 +206,9 @@ class Run:
             self._watch(connection)
         is_complete, count = connection.receive() if can_read else (False, 0)
         self._received += count
-        if is_complete:
+        if is_complete and connection.open():
+            self._go_on(connection)
+        elif is_complete:
             self._complete(connection)
 
     def _complete(self, connection: Connection) -> None:
@@ -181,4 +228,5 @@ class Run:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(Run(Load(**json.load(sys.stdin))).run())))
+    given = json.load(sys.stdin)
+    print(json.dumps(asdict(Run(Load(**given | {"heads": tuple(given["heads"])})).run())))

@@ -8,17 +8,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 MIB = 1024**2
+LOCATION = "/LOCATION"
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """One request, sent over and over: `head`, then `fill` bytes of text, then `tail`.
 
-    Goes on for `seconds` after `warm_seconds` that do not count, or until each connection has sent `each`.
+    Goes on for `seconds` after `warm_seconds` that do not count, or until each connection has sent `each`. Where there
+    are `heads`, each connection has one of them instead. `opening` is a request that goes before each: where its answer
+    says `Location`, the path of that takes the place of LOCATION in the head.
     """
 
     port: int
-    head: str
+    head: str = ""
+    heads: tuple[str, ...] = ()
+    opening: str = ""
     fill: int = 0
     tail: str = ""
     connections: int = 1

@@ -1,7 +1,8 @@
 """Contenders taking turns: round by round, each time beginning with another, so that a busy minute hits all alike."""
 
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from bench.footprint import Footprint
@@ -11,12 +12,16 @@ from bench.servers import Server
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Somebody who is given a load. `tidy` runs after each turn, outside the time measured."""
+    """Somebody who is given a load, or one that is prepared for each turn.
+
+    What `conclude` takes counts too; `tidy` runs after each turn, outside the time measured.
+    """
 
     name: str
     server: Server
-    load: Load
+    load: Load | Callable[[], Awaitable[Load]]
     tidy: Callable[[], Awaitable[None]] | None = None
+    conclude: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(slots=True)
@@ -37,10 +42,21 @@ class Standing:
         return median(outcome.mib_per_second for outcome in self.outcomes)
 
 
-def ratio(own: Standing, other: Standing) -> float:
-    """How many times as fast: the median over the rounds, each compared with itself."""
+def ratio(own: Standing, other: Standing, *, in_mib: bool = False) -> float:
+    """How many times as fast, by requests or by bytes: the median over the rounds, each compared with itself."""
     pairs = zip(own.outcomes, other.outcomes, strict=True)
+    if in_mib:
+        return median(mine.mib_per_second / theirs.mib_per_second for mine, theirs in pairs)
     return median(mine.per_second / theirs.per_second for mine, theirs in pairs)
+
+
+async def _brought(contender: Contender, load: Load) -> Outcome:
+    outcome = await bring(load)
+    if contender.conclude is None:
+        return outcome
+    begun_at = time.perf_counter()
+    await contender.conclude()
+    return replace(outcome, seconds=outcome.seconds + time.perf_counter() - begun_at)
 
 
 async def race(title: str, contenders: list[Contender], rounds: int) -> dict[str, Standing]:
@@ -49,8 +65,9 @@ async def race(title: str, contenders: list[Contender], rounds: int) -> dict[str
     for number in range(rounds):
         turn = number % len(contenders)
         for contender in contenders[turn:] + contenders[:turn]:
+            load = contender.load if isinstance(contender.load, Load) else await contender.load()
             with Footprint(contender.server.pid) as taken:
-                outcome = await bring(contender.load)
+                outcome = await _brought(contender, load)
             standing = standings[contender.name]
             standing.outcomes.append(outcome)
             standing.above_idle = max(standing.above_idle, taken.peak - contender.server.idle_bytes)

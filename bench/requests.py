@@ -1,8 +1,9 @@
 """Requests as bytes, the same for the service and the references as far as their schemas allow."""
 
 import json
+from urllib.parse import urlsplit
 
-from bench.load import Load
+from bench.load import LOCATION, Load
 from bench.servers import Server
 
 BOUNDARY = "----cairn-bench-4f1d9f0a7c"
@@ -38,6 +39,31 @@ def upload(server: Server, size: int) -> Load:
         "Content-Length": str(len(before) + size + len(after)),
     }
     return Load(server.port, _head("POST", "/graphql", server, fields) + before, fill=size, tail=after)
+
+
+def tus(server: Server, size: int) -> Load:
+    """An upload of `size` bytes by tus: created, and sent in one PATCH."""
+    version = {"Tus-Resumable": "1.0.0"}
+    creation = {"Upload-Length": str(size), "Upload-Metadata": "filename bm90ZXMudHh0", "Content-Length": "0"}
+    fields = {
+        "Upload-Offset": "0",
+        "Content-Type": "application/offset+octet-stream",
+        "Content-Length": str(size),
+    }
+    return Load(
+        server.port,
+        _head("PATCH", LOCATION, server, version | fields),
+        opening=_head("POST", "/uploads", server, version | creation),
+        fill=size,
+    )
+
+
+def signed_puts(server: Server, targets: list[str], size: int) -> Load:
+    """Bytes to signed URLs, `size` to each, all at once."""
+    places = [urlsplit(target) for target in targets]
+    fields = {"Content-Length": str(size)}
+    heads = tuple(_head("PUT", f"{place.path}?{place.query}", server, fields) for place in places)
+    return Load(server.port, heads=heads, fill=size, each=1)
 
 
 def listing(server: Server) -> Load:

@@ -73,7 +73,8 @@ class Figures:
         for name, target in targets.ratios.items():
             other = standings[name]
             said = f"{name}: {_speed(other, in_mib=targets.in_mib)}"
-            line = Comparison(what, at_once, _speed(own, in_mib=targets.in_mib), said, ratio(own, other), target)
+            speed, times = _speed(own, in_mib=targets.in_mib), ratio(own, other, in_mib=targets.in_mib)
+            line = Comparison(what, at_once, speed, said, times, target)
             self.comparisons.append(line)
         for name, standing in standings.items():
             limit = targets.memory if name == "cairn" else None

@@ -4,12 +4,14 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
+
+from sqlalchemy.engine.url import make_url
 
 from api.secrets import ACCESS_TOKENS, derive_key
 from bench.footprint import processes_of, resident_bytes
@@ -24,6 +26,7 @@ from tests.machine import free_port, listens, program, wait_for
 from tests.servers import begin_run, end_run, start_postgres
 
 SECRET = "a secret for benchmarks that is used nowhere else and is long enough"
+PEERS = Path(__file__).parent / "peers"
 START_SECONDS = 30
 STOP_SECONDS = 10
 NGINX = """
@@ -77,15 +80,17 @@ def open_house() -> Iterator[House]:
 
 
 @asynccontextmanager
-async def cairn(house: House, place: Place) -> AsyncIterator[Server]:
-    """The service, as `python -m api serve` starts it."""
-    folder = house.folder / "cairn"
+async def cairn(
+    house: House, place: Place, own: Mapping[str, str] | None = None, program: str = "api"
+) -> AsyncIterator[Server]:
+    """The service, as `python -m api serve` starts it, or another program that does; with settings of its own."""
+    folder = house.folder / str(make_url(place.url).database)
     folder.mkdir(exist_ok=True)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {"DATABASE_URL": place.url, "SECRET_KEY": SECRET, "CAIRN_PUBLIC_URL": url, "CAIRN_PORT": str(port)}
     issuer = TokenIssuer((shared_key(derive_key(SECRET.encode(), ACCESS_TOKENS)),), url, timedelta(days=1))
-    with serving(folder, settings) as live:
+    with serving(folder, settings | dict(own or {}), program) as live:
         token = await _signed_in(issuer, place)
         yield Server(port, live.process.pid, token, live.data_folder)
 
@@ -116,6 +121,15 @@ async def bare(house: House) -> AsyncIterator[Server]:
     folder = _folder(house, "bare")
     port = free_port()
     with _process(port, sys.executable, "-m", "bench.bare", str(port), str(folder)) as pid:
+        yield Server(port, pid, "", folder)
+
+
+@asynccontextmanager
+async def tus(house: House) -> AsyncIterator[Server]:
+    """@tus/server with its file store: `make bench` installs it."""
+    folder = _folder(house, "tus")
+    port = free_port()
+    with _process(port, program("node"), str(PEERS / "tus.mjs"), str(port), str(folder)) as pid:
         yield Server(port, pid, "", folder)
 
 

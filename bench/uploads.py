@@ -1,13 +1,9 @@
 """Promise (a): bytes in, with digest, fsync and rows, beside Strawberry's stock view and a bare socket."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
-
-from httpx2 import AsyncClient
 
 from bench import requests
 from bench.effort import KIB, MIB, Effort
@@ -15,6 +11,7 @@ from bench.load import Load
 from bench.race import Contender, Standing, race
 from bench.results import Figures, Targets
 from bench.servers import House, Server, bare, cairn, settle, stock
+from bench.tidying import empty, purge
 
 SMALL_AT_ONCE = (1, 16)
 LARGE_AT_ONCE = 20
@@ -22,8 +19,6 @@ MEMORY = 64 * MIB
 LARGE = Targets({"stock view": 2.2, "bare socket": 0.7}, MEMORY, in_mib=True)
 SMALL = Targets({"stock view": 5.0, "bare socket": None}, MEMORY)
 ALONE = Targets({}, MEMORY)
-LEFT_OVER = "query Large($size: ByteCount!) { files(first: 100, where: { sizeFrom: $size }) { nodes { id } } }"
-PURGE = "mutation Purge($ids: [ID!]!) { purgeFiles(input: { ids: $ids }) { problems { message } } }"
 
 
 async def measure_uploads(house: House, effort: Effort) -> Figures:
@@ -62,7 +57,7 @@ class _Field:
         """The service alone: what matters is its memory."""
         what, own = f"uploads of {self.effort.large // MIB:,} MiB", self.servers["cairn"]
         load = replace(requests.upload(own, self.effort.large), each=1, connections=LARGE_AT_ONCE)
-        contender = Contender("cairn", own, load, partial(_purge, own))
+        contender = Contender("cairn", own, load, partial(purge, own))
         self.figures.add(what, LARGE_AT_ONCE, await race(f"{what}, {LARGE_AT_ONCE} at once", [contender], 1), ALONE)
 
     async def small(self, at_once: int) -> None:
@@ -80,29 +75,6 @@ class _Field:
 
     def _contenders(self, load: Callable[[Server], Load]) -> list[Contender]:
         def tidy(name: str, server: Server) -> Callable[[], Awaitable[None]]:
-            return partial(_purge if name == "cairn" else _empty, server)
+            return partial(purge if name == "cairn" else empty, server)
 
         return [Contender(name, server, load(server), tidy(name, server)) for name, server in self.servers.items()]
-
-
-async def _purge(server: Server) -> None:
-    """Remove the large files through the API."""
-    address, headers = f"http://127.0.0.1:{server.port}", {"Authorization": f"Bearer {server.token}"}
-    async with AsyncClient(base_url=address, headers=headers, timeout=120) as client:
-        found = await _ask(client, LEFT_OVER, {"size": MIB})
-        await _ask(client, PURGE, {"ids": [node["id"] for node in found["files"]["nodes"]]})
-    await settle()
-
-
-async def _ask(client: AsyncClient, query: str, variables: dict[str, Any]) -> Any:
-    body = (await client.post("/graphql", json={"query": query, "variables": variables})).json()
-    if "errors" in body:
-        raise RuntimeError(body["errors"])
-    return body["data"]
-
-
-async def _empty(server: Server) -> None:
-    """Remove the large files from a reference's folder."""
-    for path in server.folder.iterdir():
-        await asyncio.to_thread(path.unlink)
-    await settle()

@@ -1,0 +1,7 @@
+// @tus/server with its file store, as its documentation shows it: `node tus.mjs PORT FOLDER`.
+import { FileStore } from '@tus/file-store';
+import { Server } from '@tus/server';
+
+const [port, directory] = process.argv.slice(2);
+const server = new Server({ path: '/uploads', datastore: new FileStore({ directory }) });
+server.listen({ host: '127.0.0.1', port: Number(port) });
