@@ -33,7 +33,7 @@ async def test_an_upload_that_meets_a_fault_loses_nothing_and_goes_on(database_u
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SENDERS)
-@pytest.mark.parametrize("fault", HAPPENS_AT)
+@pytest.mark.parametrize("fault", HAPPENS_AT, ids=lambda fault: fault.name)
 async def test_whatever_step_meets_a_fault_nothing_is_lost(
     database_url: str, tmp_path: Path, kind: type[Sender], fault: Fault
 ) -> None:
