@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.machine import wait_for
 
 ROOT = Path(__file__).parent.parent
-START_SECONDS = 30
+START_SECONDS = 90
 STOP_SECONDS = 15
 
 
