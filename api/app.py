@@ -31,13 +31,11 @@ from api.problems import problem, problem_response
 from api.requests import Requests
 from api.settings import Settings
 from api.signed_uploads import SignedUploads
-from api.streams import Streams
 from api.transfers import Transfers
 from api.tus import TUS_HEADERS, Tus
 from api.websocket import GraphQLSockets, SocketLimits
 from domain.errors import RateLimited
 from domain.events import RequestFacts
-from domain.passwords import MEMORY_BYTES
 from domain.viewer import Viewer
 from schema.answers import MASKED
 from schema.context import Context
@@ -62,19 +60,22 @@ CORS_SECONDS = 600
 _log = get_logger(__name__)
 
 
-def create_app(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> ASGIApp:
-    """The whole service as one ASGI application. Raises SettingsError when no secret can be had."""
-    parts = parts_of(settings, hashing_bytes)
+def create_app(settings: Settings, parts: Parts | None = None) -> ASGIApp:
+    """The whole service as one ASGI application. Raises SettingsError when no secret can be had.
+
+    Whoever wants to see what becomes of its parts makes them beforehand.
+    """
+    parts = parts or parts_of(settings)
     asking = Asking(parts.authenticator, Counting(parts.ports, facts_of))
-    operations, streams = _operations(settings, parts), Streams(settings.maximum_streams)
+    operations = _operations(settings, parts)
     guard = partial(Guard, parts.db.bus)
     limits = SocketLimits(settings.maximum_subscriptions, settings.stall_seconds)
     app = Starlette(
         routes=[
-            Route(GRAPHQL_PATH, _graphql(settings, parts, operations, streams)),
+            Route(GRAPHQL_PATH, _graphql(settings, parts, operations)),
             WebSocketRoute(
                 GRAPHQL_PATH,
-                GraphQLSockets(operations, parts.authenticator.standing_by, guard, streams, _report, limits),
+                GraphQLSockets(operations, parts.authenticator.standing_by, guard, parts.streams, _report, limits),
             ),
             Mount(FILES_PATH, GraphiqlFiles(WEB_DIST)),
             *Transfers(parts.db, parts.store, parts.ports, parts.recorder, asking).routes(),
@@ -106,13 +107,13 @@ def _operations(settings: Settings, parts: Parts) -> Operations:
     return Operations(executor, Counting(parts.ports, facts_of), facts_of, make_context)
 
 
-def _graphql(settings: Settings, parts: Parts, operations: Operations, streams: Streams) -> GraphQLEndpoint:
+def _graphql(settings: Settings, parts: Parts, operations: Operations) -> GraphQLEndpoint:
     return GraphQLEndpoint(
         operations=operations,
         gate=Gate(operations.executor, parts.backends, _envelope_limits(settings)),
         identify=parts.authenticator.standing_of,
         guard=partial(Guard, parts.db.bus),
-        streams=streams,
+        streams=parts.streams,
         report=_report,
         page=(lambda: graphiql_response(WEB_DIST, settings.public_url)) if settings.graphiql else None,
         body_bytes=settings.maximum_operations_bytes,

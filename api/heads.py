@@ -5,6 +5,7 @@ client from sending headers without end, or a byte an hour. Bodies are watched i
 """
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
@@ -14,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.connections import CONNECTION
 from api.corking import Corked
+from api.handshakes import breach_of
 from api.zero_copy import ZERO_COPY, FileSender
 
 MAXIMUM_HEAD_BYTES = 64 * 1024
@@ -21,7 +23,10 @@ MAXIMUM_PIPELINED = 16
 TOO_LARGE = f"The request's head is larger than {MAXIMUM_HEAD_BYTES} bytes."
 REASONS = {
     400: b"Bad Request",
+    405: b"Method Not Allowed",
     408: b"Request Timeout",
+    414: b"URI Too Long",
+    426: b"Upgrade Required",
     431: b"Request Header Fields Too Large",
 }
 
@@ -109,6 +114,21 @@ class LimitedHeads(HttpToolsProtocol):
         """Answer what is not HTTP."""
         self._refuse(400, msg)
 
+    def handle_websocket_upgrade(self) -> None:
+        """Give the connection over to the protocol of WebSockets, or say why not."""
+        breach = breach_of(self.scope["method"], self.url, self.headers)
+        if breach is not None:
+            self._refuse(breach.status, breach.detail, breach.headers)
+        elif self._is_in_flight():
+            # Its answer would go out between frames, and it would never learn that the client has gone.
+            self._refuse(400, "A WebSocket is asked for once the request before it has its answer.")
+        else:
+            super().handle_websocket_upgrade()
+
+    def _should_upgrade(self) -> bool:
+        # HTTP/1.0 knows no upgrade: such a header is ignored (RFC 9110 section 7.8).
+        return self.parser.get_http_version() == "1.1" and super()._should_upgrade()
+
     def _is_writable(self) -> bool:
         return not self.flow.write_paused
 
@@ -125,11 +145,11 @@ class LimitedHeads(HttpToolsProtocol):
         if not self._is_in_flight():
             self._refuse(408, f"The request's head took longer than {self.head_seconds:g} seconds.")
 
-    def _refuse(self, status: int, detail: str) -> None:
+    def _refuse(self, status: int, detail: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self._disarm()
         # In the middle of another answer, this one would become part of it.
         if not (self._is_answering() or self.transport.is_closing()):
-            self.transport.write(_answer(status, detail, is_graphql=self._is_graphql()))
+            self.transport.write(_answer(status, detail, headers, is_graphql=self._is_graphql()))
         self.transport.close()
 
     def _is_in_flight(self) -> bool:
@@ -144,7 +164,7 @@ class LimitedHeads(HttpToolsProtocol):
         return url.partition(b"?")[0] == b"/graphql"
 
 
-def _answer(status: int, detail: str, *, is_graphql: bool) -> bytes:
+def _answer(status: int, detail: str, headers: Sequence[tuple[bytes, bytes]], *, is_graphql: bool) -> bytes:
     title, identifier = REASONS[status].decode(), uuid7().hex
     code = title.upper().replace(" ", "_")
     if is_graphql:
@@ -162,6 +182,7 @@ def _answer(status: int, detail: str, *, is_graphql: bool) -> bytes:
             b"x-content-type-options: nosniff",
             b"x-request-id: " + identifier.encode(),
             b"connection: close",
+            *(name + b": " + value for name, value in headers),
             b"",
             body,
         )

@@ -21,8 +21,10 @@ HIDDEN = frozenset(
     {"password", "password_hash", "secret", "secret_key", "token", "access_token", "authorization", "api_key"}
 )
 QUIET = ("uvicorn", "asyncio")
-# Its debug lines hold the parameters of every statement: the tokens of mails that wait, and people's addresses.
-TELLTALE = "aiosqlite"
+SOCKETS_LOGGER = "uvicorn.sockets"
+# Below these levels they tell secrets: the one the parameters of every statement, which are the tokens of mails that
+# wait and people's addresses, the other whole heads, URLs with tickets, and the messages that sockets begin with.
+TELLTALES = {"aiosqlite": logging.INFO, SOCKETS_LOGGER: logging.WARNING}
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -52,7 +54,8 @@ def configure_logs(level: str, style: Literal["console", "json"], output: TextIO
     root.setLevel(number)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING) if number > logging.DEBUG else number)
-    logging.getLogger(TELLTALE).setLevel(max(number, logging.INFO))
+    for name, least in TELLTALES.items():
+        logging.getLogger(name).setLevel(max(number, least))
     migrations = logging.getLogger("alembic.runtime.migration")
     migrations.filters = [lambda record: record.levelno > logging.INFO or record.getMessage().startswith("Running")]
 

@@ -13,6 +13,7 @@ from api.recorder import DownloadRecorder
 from api.seals import AesSealer
 from api.secrets import SEALS, SIGNED_URLS, derive_key, secrets_of, token_keys
 from api.settings import Settings
+from api.streams import Streams
 from api.worker import Worker
 from db.bus import Carrier
 from db.engine import Database
@@ -60,6 +61,7 @@ class Parts:
     recorder: DownloadRecorder
     authenticator: Authenticator
     carriers: Sequence[Carrier]
+    streams: Streams
 
     @property
     def backends(self) -> Backends:
@@ -118,7 +120,8 @@ def parts_of(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> Parts:
     )
     authenticator = Authenticator(db, ports, KeyUses.into(db, clock))
     recorder = DownloadRecorder.into(db, clock)
-    return Parts(db, store, redis, hasher, ports, recorder, authenticator, _carriers(settings.database_url, redis))
+    carriers, streams = _carriers(settings.database_url, redis), Streams(settings.maximum_streams)
+    return Parts(db, store, redis, hasher, ports, recorder, authenticator, carriers, streams)
 
 
 def worker_of(parts: Parts) -> Worker:

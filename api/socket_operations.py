@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from api.bodies import Parameters, PersistedQueryUnknown, RequestInvalid, parameters_of
@@ -17,8 +17,12 @@ from schema.execution import QueryRefused
 Tell = Callable[[str], Awaitable[None]]
 
 
+class SocketGone(Exception):  # noqa: N818 - a fact, named as such
+    """The client has gone, or was dropped since it takes its messages too slowly."""
+
+
 class SocketOperations:
-    """What is under way on a connection: `maximum` at most. `tell` sends a message, and waits until it is taken."""
+    """What is under way on a connection. `tell` sends a message and waits until it is taken; it raises SocketGone."""
 
     def __init__(self, operations: Operations, asker: Asker, guard: Guard, tell: Tell, report: Report) -> None:
         self._operations = operations
@@ -66,17 +70,20 @@ class SocketOperations:
             del self._tasks[operation_id]
 
     async def _run(self, operation_id: str, given: Parameters) -> None:
+        # Whoever reads from the connection learns of the one, and the guard of the other.
+        with suppress(SocketGone, BadCredential):
+            await self._answer_or_refuse(operation_id, given)
+
+    async def _answer_or_refuse(self, operation_id: str, given: Parameters) -> None:
         facts = self._operations.facts_of(self._asker.scope)
         try:
             await self._answer(operation_id, given)
-        except BadCredential:
-            return  # the guard closes the connection for it
+        except (SocketGone, BadCredential):
+            raise
         except QueryRefused as refusal:
             await self._tell(errors_of(operation_id, [error.formatted for error in refusal.errors]))
         except Refusal as refusal:
             await self._refuse(operation_id, refusal)
-        except OSError:
-            raise  # the connection's
         except Exception as fault:  # noqa: BLE001 - whatever it is, it ends this operation and no other
             self._report(fault)
             await self._tell(errors_of(operation_id, fault_body(facts.request_id)["errors"]))

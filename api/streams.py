@@ -16,6 +16,11 @@ class Streams:
     maximum: int
     _open: Counter[Hashable] = field(default_factory=Counter)
 
+    @property
+    def count(self) -> int:
+        """How many are open, whoever they are for."""
+        return self._open.total()
+
     @contextmanager
     def open(self, viewer: Viewer, address: str | None) -> Iterator[None]:
         """Count one more until the block ends. Raises TooManyStreams."""

@@ -31,7 +31,7 @@ from api.socket_messages import (
     unauthorized,
     unknown_subprotocol,
 )
-from api.socket_operations import SocketOperations
+from api.socket_operations import SocketGone, SocketOperations
 from api.streams import Streams
 from domain.errors import BadCredential
 from domain.stream_errors import TooManyStreams
@@ -41,16 +41,16 @@ SUBPROTOCOL: Final = "graphql-transport-ws"
 INIT_SECONDS: Final = 5.0
 
 
-class SocketStalled(OSError):  # noqa: N818 - a fact, named as such
-    """The client takes its messages too slowly; an OSError, as what ASGI says of sending to a closed connection."""
-
-
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
-    """How many operations may be under way on a connection, and for how many seconds a message may wait to be taken."""
+    """How many operations may be under way on a connection, and how long the client may take.
+
+    `stall_seconds` are for a message to be taken, `init_seconds` for `connection_init` to come.
+    """
 
     operations: int
     stall_seconds: float
+    init_seconds: float = INIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class GraphQLSockets:
         connection = _Connection(self, scope, receive, send)
         try:
             await self._serve(connection, scope["subprotocols"])
-        except OSError:
-            await abort(scope)
+        except SocketGone:
+            return
         finally:
             await connection.end()
 
@@ -90,7 +90,7 @@ class GraphQLSockets:
             await connection.run()
         except Close as close:
             await connection.close(close)
-        except OSError:
+        except SocketGone:
             raise
         except Exception as fault:  # noqa: BLE001 - whatever it is, the client is told that it is ours
             self.report(fault)
@@ -112,9 +112,9 @@ class _Connection:
         await self._write({"type": "websocket.accept", "subprotocol": subprotocol})
 
     async def run(self) -> None:
-        """Serve until the client goes. Raises Close and SocketStalled."""
+        """Serve until the client goes. Raises Close and SocketGone."""
         try:
-            async with asyncio.timeout(INIT_SECONDS):
+            async with asyncio.timeout(self._sockets.limits.init_seconds):
                 begun = await self._wait_for_init()
         except TimeoutError:
             raise too_slow_to_begin() from None
@@ -193,7 +193,11 @@ class _Connection:
             async with asyncio.timeout(self._sockets.limits.stall_seconds):
                 await self._send(message)
         except TimeoutError:
-            raise SocketStalled from None
+            # Here, since whoever else waits for this connection to end does so by reading from it.
+            await abort(self._scope)
+            raise SocketGone from None
+        except OSError:
+            raise SocketGone from None
 
 
 async def _watch(guard: Guard) -> None:

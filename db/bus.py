@@ -78,6 +78,11 @@ class Bus:
 
         return stop
 
+    @property
+    def topics(self) -> frozenset[str]:
+        """What somebody listens to in this process."""
+        return frozenset(self._listeners)
+
     def tell(self, news: Iterable[News]) -> None:
         """Have everybody told who listens, here before this returns."""
         for each in news:

@@ -11,6 +11,7 @@ from httpx2 import ASGITransport, AsyncClient
 from starlette.types import ASGIApp
 
 from api.app import create_app
+from api.parts import parts_of
 from api.settings import Settings
 from tests import servers
 from tests.asking import HASHING_BYTES
@@ -140,7 +141,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
     """The real application, started; but hashes of passwords cost next to nothing."""
-    made = create_app(settings, HASHING_BYTES)
+    made = create_app(settings, parts_of(settings, HASHING_BYTES))
     async with running(made):
         yield made
 

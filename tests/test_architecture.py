@@ -66,6 +66,7 @@ TESTS_OF_MANY = {
     "tests/api/test_guessing.py": "guessing passwords, against the whole service",
     "tests/api/test_hostile_clients.py": "clients that are slow, cut off or deaf, against the whole service",
     "tests/api/test_hostile_requests.py": "requests that break a rule, against the whole service",
+    "tests/api/test_hostile_sockets.py": "WebSockets that break a rule, against the whole service",
     "tests/domain/test_locks.py": "the order of locks, over all verbs that take several",
     "tests/api/test_leaks.py": "secrets, sent to the whole service in every way, looked for in its rows and its log",
     "tests/api/test_tus_crashes.py": "kill -9 while uploads of several requests are under way",

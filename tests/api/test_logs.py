@@ -36,7 +36,7 @@ class Output(io.TextIOWrapper):
 
 @pytest.fixture
 def output() -> Iterator[Output]:
-    loggers = [logging.getLogger(name) for name in (None, *logs.QUIET, logs.TELLTALE, "alembic.runtime.migration")]
+    loggers = [logging.getLogger(name) for name in (None, *logs.QUIET, *logs.TELLTALES, "alembic.runtime.migration")]
     defaults = structlog.get_config()
     before = [(logger, logger.handlers, logger.level, logger.filters) for logger in loggers]
     yield Output()
