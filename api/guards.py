@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from api.credentials import Standing
+from api.logs import get_logger
 from db.bus import Bus
 from domain import topics
 from domain.errors import BadCredential, Refusal
@@ -12,6 +13,8 @@ from domain.viewer import Viewer
 
 CHECK_SECONDS: Final = 10.0
 """How long a credential goes unasked when nobody says anything about it; that its time is over nobody says."""
+
+_log = get_logger(__name__)
 
 
 class Guard:
@@ -55,6 +58,8 @@ class Guard:
                     await self.require()
                 except BadCredential as refusal:
                     return refusal
+                except Exception:  # noqa: BLE001 - it says nothing of the credential, and nothing is told without it
+                    _log.warning("a credential could not be looked at", exc_info=True)
         finally:
             if stop is not None:
                 stop()

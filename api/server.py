@@ -78,8 +78,19 @@ def run(
     draining = _Draining(ZeroCopy(app))
     file_threads = ThreadPoolExecutor(THREADS, "files")
     stopping = asyncio.Event()
-    config = uvicorn.Config(
-        draining,
+    server = _Server(config_of(draining, limits, file_threads, stopping), on_listening, stopping)
+    draining.tasks = server.server_state.tasks
+    with file_threads, suppress(SystemExit):
+        server.run(list(sockets))
+    return server.started
+
+
+def config_of(
+    app: ASGIApp, limits: ServerLimits, file_threads: ThreadPoolExecutor, stopping: asyncio.Event
+) -> uvicorn.Config:
+    """How the server serves. `stopping` is set once it stops."""
+    return uvicorn.Config(
+        app,
         http=limited_heads(limits.stall_seconds, file_threads, stopping),
         ws=Sockets,
         ws_max_size=limits.message_bytes,
@@ -94,11 +105,6 @@ def run(
         timeout_graceful_shutdown=limits.shutdown_seconds,
         reset_contextvars=True,
     )
-    server = _Server(config, on_listening, stopping)
-    draining.tasks = server.server_state.tasks
-    with file_threads, suppress(SystemExit):
-        server.run(list(sockets))
-    return server.started
 
 
 class _Server(uvicorn.Server):

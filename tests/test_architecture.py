@@ -63,12 +63,15 @@ DOORWAYS = {
 # Tests whose subject is not one module of the same name.
 TESTS_OF_MANY = {
     "tests/api/test_crashes.py": "kill -9 anywhere between the first byte and the answer",
+    "tests/api/test_ends_of_streams.py": "what ends WebSockets and event streams, and what is left of them",
     "tests/api/test_guessing.py": "guessing passwords, against the whole service",
     "tests/api/test_hostile_clients.py": "clients that are slow, cut off or deaf, against the whole service",
     "tests/api/test_hostile_requests.py": "requests that break a rule, against the whole service",
     "tests/api/test_hostile_sockets.py": "WebSockets that break a rule, against the whole service",
     "tests/domain/test_locks.py": "the order of locks, over all verbs that take several",
+    "tests/api/test_hostile_streams.py": "event streams that are asked for wrongly, against the whole service",
     "tests/api/test_leaks.py": "secrets, sent to the whole service in every way, looked for in its rows and its log",
+    "tests/api/test_slow_readers.py": "readers that stall, and many of them, against the whole service",
     "tests/api/test_tus_crashes.py": "kill -9 while uploads of several requests are under way",
     "tests/api/test_workers.py": "worker processes that share one table of jobs, and are killed at it",
 }

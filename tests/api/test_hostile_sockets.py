@@ -1,16 +1,14 @@
 """Hostile WebSockets against the real service: each ends with the code that the protocols name, or is answered."""
 
 import asyncio
-import json
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from httpx2 import AsyncClient
 
+from tests.api.besieged import MAXIMUM_STREAMS, MAXIMUM_SUBSCRIPTIONS, People, besieged, survives
 from tests.api.frames import (
     CLOSE,
     DROPPED,
@@ -31,55 +29,17 @@ from tests.api.hostile_messages import (
     ENDS,
     ERRORS,
     HANDSHAKES,
-    SECRET,
     UNENDED,
     WATCH,
     WATCH_PLACE,
     WATCH_UPLOAD,
 )
-from tests.asking import Account, create_key, personal_workspace, sign_up
-from tests.live import Live, serving
-
-MAXIMUM_SUBSCRIPTIONS = 20
-MAXIMUM_STREAMS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class People:
-    """Who asks in these tests."""
-
-    live: Live
-    ada: Account
-    eve: Account
-    key: Account
-    ada_place: str
-
-    @property
-    def port(self) -> int:
-        return self.live.port
 
 
 @pytest.fixture(scope="module")
-def live_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    environment = {
-        "CAIRN_MAXIMUM_SUBSCRIPTIONS": str(MAXIMUM_SUBSCRIPTIONS),
-        "CAIRN_MAXIMUM_STREAMS": str(MAXIMUM_STREAMS),
-        "CAIRN_STALL_SECONDS": "2",
-        "CAIRN_LOG_LEVEL": "debug",
-    }
-    with serving(tmp_path_factory.mktemp("sockets"), environment) as live:
-        yield live
-
-
-@pytest.fixture(scope="module")
-def people(live_service: Live) -> People:
-    async def come() -> People:
-        async with AsyncClient(base_url=live_service.url) as client:
-            ada, eve = await sign_up(client), await sign_up(client, "eve")
-            key = await create_key(client, ada, "files:read")
-            return People(live_service, ada, eve, key, await personal_workspace(client, ada))
-
-    return asyncio.run(come())
+def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
+    with besieged(tmp_path_factory.mktemp("sockets")) as found:
+        yield found
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)
@@ -251,11 +211,4 @@ async def test_half_a_connection_is_none(people: People) -> None:
 
 
 async def test_the_service_is_well_and_has_said_nothing_that_it_should_not(people: People) -> None:
-    async with AsyncClient(base_url=people.live.url) as client:
-        assert (await client.get("/health/ready")).status_code == 200
-    said = people.live.log.read_text()
-    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    assert len(lines) == len(said.splitlines())  # a traceback of the interpreter's would be no JSON
-    assert [line for line in lines if line["level"] in {"error", "critical"}] == []
-    for secret in (people.ada.token, people.eve.token, people.key.token, SECRET):
-        assert secret not in said
+    await survives(people)
