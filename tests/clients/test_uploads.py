@@ -35,12 +35,17 @@ def chosen(tmp_path: Path) -> list[Path]:
     return [large, small]
 
 
-async def run_node(script: str, *arguments: str | Path) -> Any:
-    """What a client of tests/clients printed; its error output fails the test."""
+def node_command(script: str, *arguments: str | Path) -> list[str | Path]:
+    """How to start a client of tests/clients."""
     node = program("node")
     if not (HERE / "node_modules").exists():
         absent("node", "tests/clients has no node_modules: run npm ci there")
-    done = await anyio.run_process([node, HERE / script, *arguments], check=False)
+    return [node, HERE / script, *arguments]
+
+
+async def run_node(script: str, *arguments: str | Path) -> Any:
+    """What a client of tests/clients printed; its error output fails the test."""
+    done = await anyio.run_process(node_command(script, *arguments), check=False)
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
 
