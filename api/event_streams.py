@@ -1,7 +1,8 @@
 """Answers as an event stream: server-sent events, in the distinct connections mode of the GraphQL over SSE protocol.
 
 Each answer is an event `next`, and `complete` follows the last. A stream ends with its credential, with its reader, and
-when the service stops; a reader that is slow is waited for, and what cannot wait for it is the subscription's business.
+when the service stops, without `complete`; a reader that is slow is waited for, and what cannot wait for it is the
+subscription's business.
 """
 
 import asyncio
@@ -61,7 +62,8 @@ class _Stream:
                 await self._write(_event(_refusal(over.result())) + _COMPLETE, is_last=True)
                 return
             if stopping in done:
-                await self._write(_COMPLETE, is_last=True)
+                # Without `complete`: its reader would take the subscription for finished, and not begin it anew.
+                await self._write(b"", is_last=True)
                 return
             if coming not in done:
                 await self._write(_NOTHING)

@@ -1,0 +1,31 @@
+"""Clients of streams that outlive the service."""
+
+import asyncio
+import json
+from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.clients.test_uploads import node_command
+from tests.live import Live, serving
+from tests.machine import free_port
+
+
+@pytest.mark.parametrize("end", [Live.stop, Live.kill], ids=["stopped", "killed"])
+@pytest.mark.parametrize("transport", ["ws", "sse"])
+async def test_a_client_subscribes_anew_once_the_service_is_back(
+    tmp_path: Path, transport: str, end: Callable[[Live], object]
+) -> None:
+    environment = {"CAIRN_PORT": str(free_port())}
+    with serving(tmp_path, environment) as first:
+        command = node_command("restarts.mjs", f"{first.url}/graphql", "patient", transport)
+        client = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+        assert client.stdout is not None
+        assert await client.stdout.readline() == b'"subscribed"\n'
+        await asyncio.to_thread(end, first)
+    with serving(tmp_path, environment):
+        told, complaints = await client.communicate()
+    assert client.returncode == 0, complaints.decode()
+    assert {change["kind"] for change in json.loads(told)} == {"FILE_UPLOADED"}
