@@ -1,5 +1,6 @@
 """GraphiQL in a real browser, as a stranger meets it: sign up, paste the token, upload, and find the file again."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -10,21 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from httpx2 import AsyncClient
-from playwright.async_api import Browser, Page, Response, async_playwright, expect
+from playwright.async_api import Browser, Page, Response, expect
 
+from tests import asking
 from tests.live import Live
-from tests.machine import absent, program
+from tests.machine import absent
 
 DIST = Path(__file__).parents[2] / "web" / "dist"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass
@@ -38,6 +31,7 @@ class Visit:
     def watch(self) -> None:
         """Note every host that is asked, and every error: refusals of the policy are errors of the console."""
         self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.page.on("websocket", lambda socket: self.hosts.add(urlsplit(socket.url).netloc))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on(
             "console",
@@ -50,6 +44,11 @@ class Visit:
         async with self.page.expect_response(is_answer) as answer:
             await self.page.get_by_role("menuitem", name=operation, exact=True).click()
         return await self.shown(await answer.value)
+
+    async def start(self, subscription: str) -> None:
+        """Choose a subscription from the menu of the play button."""
+        await self.page.get_by_role("button", name=re.compile("^Execute")).click()
+        await self.page.get_by_role("menuitem", name=subscription, exact=True).click()
 
     async def press(self, button: str) -> Any:
         """The data that GraphiQL shows after a button that sends was pressed."""
@@ -76,20 +75,11 @@ def is_answer(response: Response) -> bool:
     return response.request.method == "POST" and urlsplit(response.url).path == "/graphql"
 
 
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    chromium = program("chromium", "chromium", "chromium-browser", "google-chrome")
-    if not (DIST / "index.html").exists():
-        absent("node", "GraphiQL is not built: run npm ci && npm run build in web")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
 @pytest.fixture
 async def visit(browser: Browser, served: Live) -> AsyncIterator[Visit]:
     """A browser that has never been here opens the page; in the end it has asked nobody else and found no fault."""
+    if not (DIST / "index.html").exists():
+        absent("node", "GraphiQL is not built: run npm ci && npm run build in web")
     context = await browser.new_context(viewport={"width": 1400, "height": 900})
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit = Visit(await context.new_page())
@@ -154,6 +144,33 @@ async def test_several_files_are_sent_with_an_operation_that_the_panel_adds(
     await visit.page.get_by_role("button", name="Add an operation that takes these files").click()
     results = (await visit.press("Send with UploadFiles"))["uploadFiles"]["results"]
     assert [result["file"]["name"] for result in results] == ["one.txt", "two.txt"]
+
+
+async def test_a_subscription_shows_what_happens_until_it_is_stopped(served: Live, visit: Visit) -> None:
+    shown = visit.page.locator(".graphiql-response .view-lines")
+    async with AsyncClient(base_url=served.url) as client:
+        account = await asking.sign_up(client, "watches")
+        await use(visit, account.token)
+        await visit.start("Watch")
+        stop = visit.page.get_by_role("button", name=re.compile("^Stop"))
+        await expect(stop).to_be_visible()
+        while "FILE_UPLOADED" not in await shown.inner_text():  # nothing says when a subscription has begun
+            await asking.uploaded(client, account)
+            await asyncio.sleep(0.2)
+        await asking.uploaded(client, account, "the-next-one.txt")
+        await expect(shown).to_contain_text("the-next-one.txt")
+        await stop.click()
+        await expect(visit.page.get_by_role("button", name=re.compile("^Execute"))).to_be_visible()
+    assert (await visit.run("Viewer"))["viewer"]["username"] == "watches"
+
+
+async def test_a_subscription_says_why_it_is_refused(visit: Visit) -> None:
+    await visit.start("Watch")
+    shown = visit.page.locator(".graphiql-response .view-lines")
+    await expect(shown).to_contain_text("UNAUTHENTICATED")
+    await use(visit, "not-a-token")
+    await visit.start("Watch")
+    await expect(shown).to_contain_text("4403")
 
 
 async def test_every_panel_opens(visit: Visit) -> None:

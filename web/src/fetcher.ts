@@ -1,6 +1,9 @@
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
 import type { Fetcher, FetcherOpts, FetcherParams, Observable } from '@graphiql/toolkit';
+import { getOperationAST } from 'graphql';
 import type { ExecutionResult } from 'graphql';
+import { createClient } from 'graphql-ws';
+import type { SubscribePayload } from 'graphql-ws';
 
 import { multipartBody } from './multipart';
 import type { Attachment } from './multipart';
@@ -14,6 +17,7 @@ interface Observer {
 }
 
 const ENDPOINT = new URL('graphql', document.baseURI).href;
+const SOCKET = ENDPOINT.replace(/^http/, 'ws');
 const HEADERS = {
   accept: 'application/graphql-response+json, application/json',
   'graphql-require-preflight': '1',
@@ -57,10 +61,30 @@ function sendFiles(params: FetcherParams, headers: Record<string, string>, attac
   return { subscribe } as Observable<ExecutionResult>;
 }
 
+/** A socket says who asks when it opens, so that each subscription has one of its own, with the headers of its time. */
+function follow(params: FetcherParams, headers: Record<string, string>) {
+  const subscribe = (observer: Observer) => {
+    // What closes it is shown, not tried again: the person who reads it decides.
+    const client = createClient({ url: SOCKET, connectionParams: headers, retryAttempts: 0 });
+    const sink = { ...observer, error: (reason: unknown) => observer.error(errorOf(reason)) };
+    return { unsubscribe: client.subscribe(params as SubscribePayload, sink) };
+  };
+  return { subscribe } as Observable<ExecutionResult>;
+}
+
+function errorOf(reason: unknown): Error {
+  if (!(reason instanceof CloseEvent)) return reason as Error;
+  return new Error(`The connection was closed (${reason.code}). ${reason.reason}`.trim());
+}
+
+function isSubscription({ operationName }: FetcherParams, options?: FetcherOpts): boolean {
+  const document = options?.documentAST;
+  return document !== undefined && getOperationAST(document, operationName)?.operation === 'subscription';
+}
+
 export const fetcher: Fetcher = (params, options) => {
   const headers = filledIn(options);
   const attachments = takeLeaving();
-  return attachments.length > 0
-    ? sendFiles(params, headers, attachments)
-    : sendJson(params, { ...options, headers });
+  if (attachments.length > 0) return sendFiles(params, headers, attachments);
+  return isSubscription(params, options) ? follow(params, headers) : sendJson(params, { ...options, headers });
 };

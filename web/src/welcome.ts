@@ -56,6 +56,16 @@ query Files {
     pageInfo { hasNextPage endCursor }
   }
 }
+
+# 5. Watch what happens to your files, until you press
+#    the button again. Send one meanwhile.
+subscription Watch {
+  fileChanged {
+    kind
+    happenedAt
+    file { id name size }
+  }
+}
 `;
 
 export const WELCOME_HEADERS = `{
