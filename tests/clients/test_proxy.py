@@ -1,0 +1,63 @@
+"""Streams through nginx as it is deployed: upgraded, not buffered, and kept open in silence."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import uvicorn
+from httpx2 import AsyncClient, TransportError
+
+from api.event_streams import KEEP_ALIVE_SECONDS
+from tests.asking import ask, sign_up
+from tests.clients.test_event_source import TICKET, WATCH
+from tests.clients.test_streams import assert_told
+from tests.clients.test_uploads import run_node
+from tests.live import Live, serving
+from tests.machine import free_port
+from tests.proxies import CONFIGURATION, Proxy, proxying
+
+STREAM = {"Accept": "text/event-stream"}
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    folder, port = tmp_path_factory.mktemp("proxy"), free_port()
+    environment = {"CAIRN_PUBLIC_URL": f"http://127.0.0.1:{port}", "CAIRN_TRUSTED_PROXIES": "127.0.0.1"}
+    with serving(folder, environment) as service, proxying(folder, port, service.port) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("client", ["graphql-ws", "graphql-sse"])
+async def test_streams_and_uploads_pass_the_proxy_as_they_come(proxy: Proxy, client: str) -> None:
+    assert_told(await run_node(f"{client}.mjs", f"{proxy.url}/graphql", client), client)
+
+
+def test_the_proxy_waits_longer_than_what_keeps_streams_open_takes() -> None:
+    timeouts = dict(re.findall(r"(\w+_timeout) (\d+)s;", CONFIGURATION.read_text()))
+    ping_seconds = uvicorn.Config("").ws_ping_interval
+    assert ping_seconds is not None
+    assert int(timeouts["proxy_read_timeout"]) > 2 * max(KEEP_ALIVE_SECONDS, ping_seconds)
+
+
+async def test_no_log_of_the_proxy_has_a_ticket(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {"CAIRN_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    with serving(tmp_path, environment) as service, proxying(tmp_path, port, service.port) as proxy:
+        async with AsyncClient(base_url=proxy.url) as client:
+            account = await sign_up(client)
+            ticket = (await ask(client, TICKET, account))["createStreamTicket"]["ticket"]
+            url = f"/graphql?{urlencode({'query': WATCH, 'ticket': ticket})}"
+            with pytest.raises(TransportError):
+                await read_while_it_dies(client, url, service)
+            assert (await client.get(url, headers=STREAM)).status_code == 502
+        said = proxy.log.read_text()
+    assert '"GET /graphql HTTP/1.1" 502' in said
+    assert ticket not in said
+
+
+async def read_while_it_dies(client: AsyncClient, url: str, service: Live) -> None:
+    async with client.stream("GET", url, headers=STREAM) as answer:
+        async for _ in answer.aiter_bytes():
+            service.kill()
