@@ -10,6 +10,9 @@ from typing import NoReturn
 
 import pytest
 
+PATIENCE_SECONDS = 60
+"""More than anything here takes on any machine: for tests that would wait for ever for what is broken."""
+
 
 def absent(component: str, reason: str) -> NoReturn:
     """End a test whose component is missing: skipped, but failed where CAIRN_TEST_REQUIRE names the component."""
