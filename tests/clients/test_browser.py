@@ -15,7 +15,7 @@ from playwright.async_api import Browser, Page, Response, expect
 
 from tests import asking
 from tests.live import Live
-from tests.machine import absent
+from tests.machine import PATIENCE_SECONDS, absent
 
 DIST = Path(__file__).parents[2] / "web" / "dist"
 
@@ -148,7 +148,7 @@ async def test_several_files_are_sent_with_an_operation_that_the_panel_adds(
 
 async def test_a_subscription_shows_what_happens_until_it_is_stopped(served: Live, visit: Visit) -> None:
     shown = visit.page.locator(".graphiql-response .view-lines")
-    async with AsyncClient(base_url=served.url) as client:
+    async with asyncio.timeout(PATIENCE_SECONDS), AsyncClient(base_url=served.url) as client:
         account = await asking.sign_up(client, "watches")
         await use(visit, account.token)
         await visit.start("Watch")

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page
 
 from tests.asking import Account, ask, sign_up, uploaded
 from tests.live import Live, serving
+from tests.machine import PATIENCE_SECONDS
 
 WATCH = "subscription { fileChanged { kind file { name } } }"
 TICKET = "mutation { createStreamTicket { ticket problems { message } } }"
@@ -89,10 +90,11 @@ async def page(browser: Browser, origin: str) -> AsyncIterator[Page]:
 
 async def hear(page: Page, client: AsyncClient, account: Account) -> None:
     """Upload until the page hears of it: nothing says when a subscription has begun."""
-    while not await page.evaluate("told.length"):
-        assert await page.evaluate("source.readyState") != 2
-        await uploaded(client, account)
-        await asyncio.sleep(0.2)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await page.evaluate("told.length"):
+            assert await page.evaluate("source.readyState !== EventSource.CLOSED")
+            await uploaded(client, account)
+            await asyncio.sleep(0.2)
 
 
 async def test_an_event_source_hears_until_its_session_ends_and_then_stops(

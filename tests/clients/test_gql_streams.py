@@ -14,7 +14,7 @@ from httpx2 import AsyncClient
 
 from tests.asking import Account, ask, sign_up, uploaded
 from tests.live import Live
-from tests.machine import comes_true
+from tests.machine import PATIENCE_SECONDS, comes_true
 
 FILE_CHANGED = "subscription { fileChanged { kind file { name } } }"
 PROGRESS = "subscription ($id: ID!) { uploadProgress(id: $id) { state receivedBytes } }"
@@ -55,7 +55,8 @@ def by_aiohttp(served: Live, token: str) -> Transport:
 @pytest.mark.parametrize("transport", [by_websockets, by_websockets_as_it_comes, by_aiohttp])
 async def test_gql_subscribes_and_asks_in_one_session(served: Live, client: AsyncClient, transport: Any) -> None:
     account = await sign_up(client, transport.__name__)
-    async with Client(transport=transport(served, account.token), fetch_schema_from_transport=True) as session:
+    opened = Client(transport=transport(served, account.token), fetch_schema_from_transport=True)
+    async with asyncio.timeout(PATIENCE_SECONDS), opened as session:
         changes: list[Any] = []
         hearing = asyncio.create_task(hear(session, changes))
         while not changes:  # nothing says when a subscription has begun

@@ -26,6 +26,6 @@ async def test_a_client_subscribes_anew_once_the_service_is_back(
         assert await client.stdout.readline() == b'"subscribed"\n'
         await asyncio.to_thread(end, first)
     with serving(tmp_path, environment):
-        told, complaints = await client.communicate()
+        told, complaints = await client.communicate()  # it loses patience by itself
     assert client.returncode == 0, complaints.decode()
     assert {change["kind"] for change in json.loads(told)} == {"FILE_UPLOADED"}
