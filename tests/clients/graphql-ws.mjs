@@ -1,4 +1,4 @@
-// graphql-ws, as its documentation shows it: lazy, the token in connectionParams, a query by the same socket.
+// graphql-ws, as its documentation shows it: lazy, the token in connectionParams, pings, a query by the same socket.
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 
@@ -7,11 +7,14 @@ import { print, signUp, story, until } from './streams.mjs';
 
 const token = await signUp();
 const seen = [];
+let pongs = 0;
 const client = createClient({
   url: url.replace('http', 'ws'),
   webSocketImpl: WebSocket,
   connectionParams: async () => ({ Authorization: `Bearer ${token}` }),
+  keepAlive: 100,
   on: {
+    pong: (isReceived) => { if (isReceived) pongs += 1; },
     connected: () => seen.push('connected'),
     closed: ({ code }) => seen.push(code),
   },
@@ -35,4 +38,4 @@ async function ask(query) {
 const before = [...seen];
 const told = await story(token, { subscribe, ask });
 await until(() => seen.length > 1);
-print({ ...told, before, seen });
+print({ ...told, before, seen, pongs });

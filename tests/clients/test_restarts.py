@@ -1,4 +1,4 @@
-"""Clients of streams that outlive the service."""
+"""Clients of streams that outlive the service, or the token that they came with."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.test_uploads import node_command
+from tests.clients.test_uploads import node_command, run_node
 from tests.live import Live, serving
 from tests.machine import free_port
 
@@ -29,3 +29,9 @@ async def test_a_client_subscribes_anew_once_the_service_is_back(
         told, complaints = await client.communicate()  # it loses patience by itself
     assert client.returncode == 0, complaints.decode()
     assert {change["kind"] for change in json.loads(told)} == {"FILE_UPLOADED"}
+
+
+async def test_a_client_whose_token_ends_goes_on_with_the_next(tmp_path: Path) -> None:
+    with serving(tmp_path, {"CAIRN_ACCESS_TOKEN_SECONDS": "15"}) as service:
+        told = await run_node("expiring.mjs", f"{service.url}/graphql", "refreshes")
+    assert told == {"codes": [4403], "kinds": ["FILE_UPLOADED"]}

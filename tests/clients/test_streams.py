@@ -28,6 +28,7 @@ async def test_graphql_ws_subscribes_and_asks_by_one_lazy_socket(served: Live) -
     assert_told(told, "graphql-ws")
     assert told["before"] == []
     assert told["seen"] == ["connected", 1000]
+    assert told["pongs"] > 0
 
 
 async def test_graphql_sse_subscribes_asks_and_aborts(served: Live) -> None:
