@@ -23,6 +23,12 @@ def assert_told(told: dict[str, Any], username: str) -> None:
     assert last["file"]["name"] == "watched.txt"
 
 
+def assert_own_upload_told(told: dict[str, Any]) -> None:
+    """The client has watched what it sent, from before it began."""
+    assert told["own"][0] is None
+    assert (told["own"][-1]["state"], told["own"][-1]["receivedBytes"]) == ("COMMITTED", told["sent"])
+
+
 async def test_graphql_ws_subscribes_and_asks_by_one_lazy_socket(served: Live) -> None:
     told = await run_node("graphql-ws.mjs", f"{served.url}/graphql", "graphql-ws")
     assert_told(told, "graphql-ws")
@@ -40,13 +46,16 @@ async def test_graphql_sse_subscribes_asks_and_aborts(served: Live) -> None:
 async def test_urql_subscribes_by_graphql_ws(served: Live) -> None:
     told = await run_node("urql-streams.mjs", f"{served.url}/graphql", "urql-ws", "ws")
     assert_told(told, "urql-ws")
-    assert told["types"] == ["application/graphql-response+json"]
+    assert told["types"] == ["application/graphql-response+json"] * 2
+    assert_own_upload_told(told)
 
 
 async def test_urql_subscribes_by_fetch_while_its_queries_have_one_answer(served: Live) -> None:
     told = await run_node("urql-streams.mjs", f"{served.url}/graphql", "urql-sse", "sse")
     assert_told(told, "urql-sse")
-    assert told["types"] == ["text/event-stream", "text/event-stream", "application/graphql-response+json"]
+    queries, streams = ["application/graphql-response+json"], ["text/event-stream"]
+    assert told["types"] == [*streams * 2, *queries, *streams, *queries]
+    assert_own_upload_told(told)
 
 
 async def test_apollo_client_subscribes_by_a_link_beside_its_http_link(served: Live) -> None:

@@ -1,10 +1,11 @@
 // urql with subscriptions as its documentation shows them: by graphql-ws, or ("sse") by its own fetchExchange.
+// In the end it watches what it sends itself, in one request, under an id of its choosing.
 import { Client, cacheExchange, fetchExchange, subscriptionExchange } from '@urql/core';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 
-import { url } from './documents.mjs';
-import { print, signUp, story } from './streams.mjs';
+import { UPLOAD_ONE, url } from './documents.mjs';
+import { UPLOAD_PROGRESS, print, signUp, story, until } from './streams.mjs';
 
 const token = await signUp();
 const types = [];
@@ -58,4 +59,12 @@ async function ask(query) {
 }
 
 const told = await story(token, { subscribe, ask });
-print({ ...told, types });
+
+const uploadId = `upl_${crypto.randomUUID().replaceAll('-', '')}`;
+const own = [];
+const watched = subscribe(UPLOAD_PROGRESS, { id: uploadId }, (data) => own.push(data.uploadProgress));
+await until(() => own.length > 0);
+const file = new File(['a line of many\n'.repeat(200_000)], 'own.txt');
+const { data } = await client.mutation(UPLOAD_ONE, { input: { file, uploadId } }).toPromise();
+await watched.ended;
+print({ ...told, types, own, sent: data.uploadFile.file.size });
