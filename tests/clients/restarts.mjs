@@ -10,7 +10,7 @@ import { FILE_CHANGED, knock, print, signUp } from './streams.mjs';
 const token = await signUp();
 const headers = { Authorization: `Bearer ${token}` };
 const patience = { retryAttempts: Infinity };
-const [changes, connections] = [[], []];
+const [changes, connections, codes] = [[], [], []];
 
 const client =
   process.argv[4] === 'ws'
@@ -20,7 +20,7 @@ const client =
         connectionParams: headers,
         retryWait: () => new Promise((resolve) => setTimeout(resolve, 200)),
         shouldRetry: () => true,
-        on: { connected: () => connections.push(changes.length) },
+        on: { connected: () => connections.push(changes.length), closed: ({ code }) => codes.push(code) },
         ...patience,
       })
     : createSseClient({
@@ -43,4 +43,4 @@ await knock(token, () => changes.length > 0);
 print('subscribed');
 await knock(token, () => connections.length > 1 && changes.length > connections.at(-1));
 stop();
-print(changes.slice(connections.at(-1)));
+print({ heard: changes.slice(connections.at(-1)), codes });

@@ -12,6 +12,9 @@ from tests.clients.test_uploads import node_command, run_node
 from tests.live import Live, serving
 from tests.machine import free_port
 
+SERVICE_RESTART = 1012
+"""In the registry of close codes that RFC 6455 opened."""
+
 
 @pytest.mark.parametrize("end", [Live.stop, Live.kill], ids=["stopped", "killed"])
 @pytest.mark.parametrize("transport", ["ws", "sse"])
@@ -28,7 +31,10 @@ async def test_a_client_subscribes_anew_once_the_service_is_back(
     with serving(tmp_path, environment):
         told, complaints = await client.communicate()  # it loses patience by itself
     assert client.returncode == 0, complaints.decode()
-    assert {change["kind"] for change in json.loads(told)} == {"FILE_UPLOADED"}
+    story = json.loads(told)
+    assert {change["kind"] for change in story["heard"]} == {"FILE_UPLOADED"}
+    if (transport, end) == ("ws", Live.stop):
+        assert story["codes"][0] == SERVICE_RESTART
 
 
 async def test_a_client_whose_token_ends_goes_on_with_the_next(tmp_path: Path) -> None:
