@@ -11,9 +11,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Page, Request, async_playwright
+from playwright.async_api import Browser, Page, Request
 
-from tests.clients.test_browser import FLAGS, sign_up
+from tests.clients.test_browser import sign_up
 from tests.clients.test_uploads import HERE, download
 from tests.live import serving
 from tests.machine import absent, free_port, program
@@ -53,18 +53,15 @@ def page_origin(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-async def page(page_origin: str) -> AsyncIterator[Page]:
+async def page(browser: Browser, page_origin: str) -> AsyncIterator[Page]:
     """The page in a browser whose uplink is slow enough to be cut."""
-    chromium = program("chromium", "chromium", "chromium-browser", "google-chrome")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        opened = await browser.new_page()
-        slow = await opened.context.new_cdp_session(opened)
-        terms = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": SENT_BYTES_PER_SECOND}
-        await slow.send("Network.emulateNetworkConditions", terms)
-        await opened.goto(page_origin)
-        yield opened
-        await browser.close()
+    opened = await browser.new_page()
+    slow = await opened.context.new_cdp_session(opened)
+    terms = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": SENT_BYTES_PER_SECOND}
+    await slow.send("Network.emulateNetworkConditions", terms)
+    await opened.goto(page_origin)
+    yield opened
+    await opened.context.close()
 
 
 async def test_uppy_goes_on_where_a_killed_service_left_it(page: Page, page_origin: str, tmp_path: Path) -> None:
