@@ -223,4 +223,8 @@ def test_files_are_reached_by_no_other_fields_than_those_that_were_judged() -> N
         "CompleteUploadPayload.file",
         "UploadSession.file",
         "UploadFilePayload.file",
+        "FileEvent.file",
+        "RestoreVersionPayload.file",
+        "VersionConnection.nodes",
+        "VersionEdge.node",
     }
