@@ -29,7 +29,7 @@ class Piece(Reception):
 
     async def begin_writing(self) -> PartialWriter:
         """Where the bytes before end, and nobody else writes."""
-        return await self.backends.store.extend(self.upload.blob_key, self.span.position)
+        return await self.backends.store.extend(self.upload.blob_key, self.span.position, self.upload.received)
 
     async def note(self, reach: int) -> UploadRow:
         """How far the upload has come."""
@@ -122,7 +122,7 @@ class Part(Reception):
 async def reach_of(backends: Backends, upload: UploadRow) -> int:
     """How far a tus upload has come, noted or not: what is told here is durable. Raises Unavailable."""
     try:
-        return await backends.store.reach(upload.blob_key)
+        return await backends.store.reach(upload.blob_key, upload.received)
     except StoreError as error:
         raise unavailable(error) from error
 

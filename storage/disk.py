@@ -113,10 +113,10 @@ class DiskStore:
         self._leases.forget(key)
         await self._threads.run(self._remove, key)
 
-    async def extend(self, key: str, position: int) -> DiskPartialWriter:
+    async def extend(self, key: str, position: int, told: int = 0) -> DiskPartialWriter:
         """Go on with a partial blob; see Partials."""
         require_key(key)
-        growth = await self._threads.run(self._partials.extend, key, position)
+        growth = await self._threads.run(self._partials.extend, key, position, told)
         return DiskPartialWriter(growth, position, self._threads, Gathering(self._crowd))
 
     async def place(self, key: str, position: int, size: int) -> DiskPartialWriter:
@@ -125,10 +125,10 @@ class DiskStore:
         growth = await self._threads.run(self._partials.place, key, position, size)
         return DiskPartialWriter(growth, position, self._threads, Gathering(self._crowd))
 
-    async def reach(self, key: str) -> int:
+    async def reach(self, key: str, told: int = 0) -> int:
         """Where the bytes of a partial blob end; see Partials."""
         require_key(key)
-        return await self._threads.run(self._partials.reach, key)
+        return await self._threads.run(self._partials.reach, key, told)
 
     async def join(self, key: str, keys: Sequence[str]) -> int:
         """Make one partial blob of several; see Partials."""
@@ -172,6 +172,7 @@ class DiskStore:
 
     def _remove(self, key: str) -> None:
         self._layout.remove(key)
+        self._partials.sums.forget(key)
         self._leases.end(key)
 
     async def _renew_again_and_again(self) -> None:

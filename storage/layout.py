@@ -75,25 +75,39 @@ class Layout:
     def settle(self, key: str) -> None:
         """Move synced bytes from their first place to their last, so that they are there after power loss."""
         branch = branch_of(key)
-        if branch not in self._lasting:
-            with suppress(FileExistsError):
-                os.mkdir(branch, 0o700, dir_fd=self._blobs)
-            # Also where it was there, for the reason in `open`.
-            self.sync(self._blobs)
-            self._lasting.add(branch)
+        self._make_last(branch)
         os.rename(key, path_of(key), src_dir_fd=self._incoming, dst_dir_fd=self._blobs)
+        self._sync_folder(branch, self._blobs)
+
+    def keep_settled(self, key: str, descriptor: int) -> None:
+        """Make bytes that lie in their last place, and that they do, survive power loss, whoever moved them there."""
+        branch = branch_of(key)
+        self.sync(descriptor)
+        self._make_last(branch)
         self._sync_folder(branch, self._blobs)
 
     def read(self, key: str) -> int:
         """A descriptor to read the complete bytes of a key from. Raises FileNotFoundError."""
         return os.open(path_of(key), os.O_RDONLY, dir_fd=self._blobs)
 
-    def remove(self, key: str) -> None:
-        """Remove the bytes of a key, complete or not, if there are any."""
+    def discard(self, key: str) -> None:
+        """Remove the bytes of a key that are not complete, if there are any."""
         with suppress(FileNotFoundError):
             os.unlink(key, dir_fd=self._incoming)
+
+    def remove(self, key: str) -> None:
+        """Remove the bytes of a key, complete or not, if there are any."""
+        self.discard(key)
         with suppress(FileNotFoundError):
             os.unlink(path_of(key), dir_fd=self._blobs)
+
+    def _make_last(self, branch: str) -> None:
+        if branch not in self._lasting:
+            with suppress(FileExistsError):
+                os.mkdir(branch, 0o700, dir_fd=self._blobs)
+            # Also where it was there, for the reason in `open`.
+            self.sync(self._blobs)
+            self._lasting.add(branch)
 
     def _sync_folder(self, path: Path | str, below: int | None = None) -> None:
         descriptor = _descriptor_of(path, below)

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from storage.gathering import Gathering
-from storage.partials import Growth
+from storage.growths import Growth
 from storage.store import StoreError
 from storage.threads import Threads
 

@@ -155,7 +155,7 @@ class PartialWriter(Protocol):
 
         That is less than `position` where the store could not take all. What lies beyond `keep`, when it is given, is
         removed first. May be called again, and after a failed or cancelled `write`. Raises StoreError, and then
-        nothing is known of what this writer wrote.
+        nothing that this writer wrote has come, nor ever will have.
         """
         ...
 
@@ -167,9 +167,12 @@ class Partials(Protocol):
     Partial blobs have no lease. The caller has a row that names the key before the first byte, and calls `delete` once
     it wants them no more, also while somebody writes: nothing that was deleted comes back to life. No writer open, a
     partial blob costs nothing but its bytes. Methods that take a key raise ValueError for anything else.
+
+    `told` is how far the caller has said that the bytes have come. Where a sync fails, what lies beyond that is
+    removed rather than ever said to have come: a later sync that succeeds proves nothing of it.
     """
 
-    async def extend(self, key: str, position: int) -> PartialWriter:
+    async def extend(self, key: str, position: int, told: int = 0) -> PartialWriter:
         """Go on where the bytes end, alone: at 0 to begin.
 
         Raises StoreBusy while anybody else writes, in whatever process, WrongPosition, StoreFull and StoreError.
@@ -183,7 +186,7 @@ class Partials(Protocol):
         """
         ...
 
-    async def reach(self, key: str) -> int:
+    async def reach(self, key: str, told: int = 0) -> int:
         """Where the bytes end, finished or not; 0 when there are none. They are durable when it is told."""
         ...
 

@@ -36,9 +36,9 @@ class Faulty(DiskStore):
         self.fail("create")
         return await super().create(key)
 
-    async def extend(self, key: str, position: int) -> Any:
+    async def extend(self, key: str, position: int, told: int = 0) -> Any:
         self.fail("extend")
-        return Hesitant(await super().extend(key, position), self)
+        return Hesitant(await super().extend(key, position, told), self)
 
     async def finish(self, key: str, size: int) -> Any:
         self.fail("finish")
@@ -48,9 +48,9 @@ class Faulty(DiskStore):
         self.fail("delete")
         await super().delete(key)
 
-    async def reach(self, key: str) -> int:
+    async def reach(self, key: str, told: int = 0) -> int:
         self.fail("reach")
-        return await super().reach(key)
+        return await super().reach(key, told)
 
     def fail(self, at: str) -> None:
         if at == self.failing:

@@ -14,12 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage import appending, partials
-from storage.digest import Tally
+from storage import appending, locks
 from storage.disk import DiskStore
 from storage.keys import new_key
-from storage.partials import Sums
 from storage.store import BlobMissing, Partials, PartialWriter, StoreBusy, StoreError, StoreFull, WrongPosition
+from storage.sums import Sums
 from tests.machine import wait_for
 from tests.storage.blobs import BYTES, MIB, files_below, get, open_files, sums, sums_of
 
@@ -246,30 +245,6 @@ async def test_after_a_failed_write_nothing_is_written_behind_the_gap(
     assert await writer.close() == 0
 
 
-async def test_bytes_that_cannot_be_made_durable_are_not_said_to_have_come(tmp_path: Path) -> None:
-    is_broken = False
-
-    def sync(descriptor: int) -> None:
-        if is_broken:
-            raise OSError(5, "broken")
-        os.fsync(descriptor)
-
-    store = DiskStore(tmp_path / "store", floor_bytes=0, lease_seconds=60, sync=sync)
-    await store.open()
-    key = new_key()
-    await extended(store, key, 0, b"12345")
-    writer = await store.extend(key, 5)
-    await writer.write(b"678")
-    is_broken = True
-    for attempt in (writer.close(), store.reach(key), store.finish(key, 8)):
-        with pytest.raises(StoreError):
-            await attempt
-    is_broken = False
-    assert await store.reach(key) == 8
-    assert sums_of(await store.finish(key, 8)) == sums(b"12345678")
-    await store.close()
-
-
 async def test_a_short_write_is_written_to_its_end(disk: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.pwritev
 
@@ -296,34 +271,18 @@ async def test_bytes_are_given_to_the_disk_early_where_it_takes_advice(
     assert advised == []
 
 
-def test_sums_are_remembered_for_so_many_and_only_while_nobody_else_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(partials, "_REMEMBERED", 2)
-    sums_kept = Sums()
-    with (tmp_path / "bytes").open("wb") as file:
-        for name in "abc":
-            sums_kept.remember(name, file.fileno(), Tally())
-        assert [sums_kept.has(name, 0) for name in "abc"] == [False, True, True]
-        assert sums_kept.take("b", file.fileno()) is not None
-        assert sums_kept.take("b", file.fileno()) is None
-        file.write(b"another process")
-        file.flush()
-        assert sums_kept.take("c", file.fileno()) is None
-
-
 async def test_it_may_be_moved_or_removed_between_opening_and_locking(
     disk: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = new_key()
     await extended(disk, key, 0, b"12345")
-    real = partials._lock
+    real = locks._lock
 
     def removed_first(file: io.FileIO, kind: int) -> None:
         disk._layout.remove(key)
         real(file, kind)
 
-    monkeypatch.setattr(partials, "_lock", removed_first)
+    monkeypatch.setattr(locks, "_lock", removed_first)
     with pytest.raises(StoreBusy):
         await disk.extend(key, 5)
     await_place = disk.place(key, 0, 5)
@@ -331,7 +290,7 @@ async def test_it_may_be_moved_or_removed_between_opening_and_locking(
         await await_place
     monkeypatch.undo()
     await extended(disk, key, 0, b"12345")
-    monkeypatch.setattr(partials, "_lock", removed_first)
+    monkeypatch.setattr(locks, "_lock", removed_first)
     with pytest.raises(WrongPosition):
         await disk.finish(key, 5)
 
@@ -339,7 +298,7 @@ async def test_it_may_be_moved_or_removed_between_opening_and_locking(
 async def test_where_there_are_no_locks_of_ranges_parts_are_taken_all_the_same(
     disk: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partials, "_RANGE_LOCK", None)
+    monkeypatch.setattr(locks, "_RANGE_LOCK", None)
     assert await written(await disk.place(new_key(), 0, 5), b"12345") == 5
 
 
