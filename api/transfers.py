@@ -47,7 +47,7 @@ from domain.ports import Ports
 from domain.tokens import Holder
 from domain.viewer import Viewer
 from schema.ids import Prefix, decode
-from storage.store import BlobStore, LocalFile, LocalFiles, StoreError
+from storage.store import BlobAltered, BlobStore, LocalFile, LocalFiles, StoreError
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -175,7 +175,7 @@ class Transfers:
 
     async def _transfer(self, opened: Opened, decision: Decision, scope: Scope, receive: Receive, send: Send) -> None:
         download, start, end = opened.download, decision.start, decision.end
-        source = await self._source(download.blob_key, start, end, scope)
+        source = await self._source(download, start, end, scope)
         trail = self._recorder.begin(download, _facts(scope), is_range=decision.status == PARTIAL_CONTENT)
         outflow = Outflow(receive, send)
         head = _head(opened, _content(download), decision)
@@ -189,22 +189,31 @@ class Transfers:
         finally:
             self._recorder.end(trail, outflow.sent)
 
-    async def _source(self, key: str, start: int, end: int, scope: Scope) -> bytes | LocalFile | Pieces:
+    async def _source(self, download: Download, start: int, end: int, scope: Scope) -> bytes | LocalFile | Pieces:
         """The bytes if they are few and in memory, the blob as a file if the server can send files, else in pieces."""
+        key, size = download.blob_key, download.size
         try:
             if self._files is not None and end - start > AT_ONCE_BYTES and ZERO_COPY in (scope.get("extensions") or {}):
-                return await self._files.open_file(key)
+                return _of_size(await self._files.open_file(key), size)
             if self._files is not None and end - start <= AT_ONCE_BYTES:
-                body = self._files.read_at_once(key, start, end)
+                body = self._files.read_at_once(key, start, end, size=size)
                 if body is not None:
                     return body
-            rest = self._store.read(key, start, end)
+            rest = self._store.read(key, start, end, size=size)
             return Pieces(await anext(rest, b""), rest)
         except StoreError as fault:
             # Purged between the select and the read: then it is not found now. Otherwise a row points at lost bytes.
             await self._open(scope)
             _log.exception("bytes missing", path=scope["path"])
             raise Unavailable(message="The bytes of this file cannot be read for now.") from fault
+
+
+def _of_size(file: LocalFile, size: int) -> LocalFile:
+    """The file, if it has so many bytes. Raises BlobAltered."""
+    if file.size != size:
+        file.close()
+        raise BlobAltered(f"{file.size} bytes lie there instead of {size}")
+    return file
 
 
 def _facts(scope: Scope) -> RequestFacts:

@@ -7,7 +7,7 @@ Made of `layout` (places, and what makes them last), `leases`, `room`, and one o
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
@@ -18,14 +18,15 @@ import aiofiles.os
 from storage.drafts import Draft
 from storage.faults import translated
 from storage.gathering import Gathering
+from storage.inventory import DiskInventory
 from storage.keys import require_key
 from storage.layout import Layout, Sync
 from storage.leases import Leases
 from storage.partial_writers import DiskPartialWriter
 from storage.partials import Partials
-from storage.readers import OpenFile, pieces_of, read_at_once
+from storage.readers import OpenFile, Span, pieces_of, read_at_once
 from storage.room import Room
-from storage.store import Stored, StoreError
+from storage.store import Entry, Pace, Stored, StoreError
 from storage.threads import Threads
 from storage.writers import DiskWriter
 
@@ -51,6 +52,7 @@ class DiskStore:
         self._room = Room(folder, floor_bytes)
         self._threads = Threads(_THREADS)
         self._partials = Partials(self._layout, self._room)
+        self._inventory = DiskInventory(self._layout, self._leases, self._threads)
         self._crowd: WeakSet[Gathering] = WeakSet()
         self._renewal: asyncio.Task[None] | None = None
 
@@ -92,15 +94,17 @@ class DiskStore:
         self._leases.forget(key)
         await self._threads.run(self._leases.end, key)
 
-    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+    def read(
+        self, key: str, start: int = 0, end: int | None = None, *, size: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """Bytes `start` up to, not including, `end` (None: all), in pieces of at most 1 MiB; see BlobStore."""
         require_key(key)
-        return pieces_of(self._threads, self._layout, key, start, end)
+        return pieces_of(self._threads, self._layout, Span(key, start, end, size))
 
-    def read_at_once(self, key: str, start: int, end: int) -> bytes | None:
+    def read_at_once(self, key: str, start: int, end: int, *, size: int) -> bytes | None:
         """A small range without waiting for the disk; see LocalFiles."""
         require_key(key)
-        return read_at_once(self._layout, key, start, end)
+        return read_at_once(self._layout, Span(key, start, end, size))
 
     async def open_file(self, key: str) -> OpenFile:
         """The blob as a file. Raises BlobMissing, or StoreError."""
@@ -149,6 +153,35 @@ class DiskStore:
         """Make a blob of a partial blob; see Partials."""
         require_key(key)
         return await self._threads.run(self._partials.finish, key, size)
+
+    def blobs(self, after: str = "") -> AsyncGenerator[Sequence[Entry], None]:
+        """Every finished blob, in the order of their keys; see Inventory."""
+        return self._inventory.blobs(after)
+
+    def incoming(self) -> AsyncGenerator[Sequence[Entry], None]:
+        """Everything that is not finished; see Inventory."""
+        return self._inventory.incoming()
+
+    async def leased(self, keys: Collection[str]) -> set[str]:
+        """Those of the keys that are in flight under a lease; see Inventory."""
+        for key in keys:
+            require_key(key)
+        return await self._threads.run(self._leases.marked, keys)
+
+    async def measure(self, key: str) -> int | None:
+        """How many bytes a finished blob has; see Inventory."""
+        require_key(key)
+        return await self._threads.run(self._layout.size_of, key)
+
+    async def sum_up(self, key: str, pace: Pace) -> Stored:
+        """What lies under a key as the disk has it; see Inventory."""
+        require_key(key)
+        return await self._inventory.sum_up(key, pace)
+
+    async def discard(self, key: str) -> None:
+        """Remove what is not finished under a key; see Inventory."""
+        require_key(key)
+        await self._threads.run(self._layout.discard, key)
 
     async def expired_leases(self) -> list[str]:
         """Keys whose lease was not renewed in time, by whatever process held it. Raises StoreError."""

@@ -24,6 +24,8 @@ class Layout:
     def __init__(self, folder: Path, sync: Sync) -> None:
         self.folder = folder
         self.leases = folder / "leases"
+        self.incoming = folder / "incoming"
+        self.blobs = folder / "blobs"
         self.sync = sync
         self._incoming = -1
         self._blobs = -1
@@ -32,14 +34,13 @@ class Layout:
 
     def open(self) -> None:
         """Make the folders that are not there yet, for this user alone."""
-        incoming, blobs = self.folder / "incoming", self.folder / "blobs"
         missing = [path for path in (*reversed(self.folder.parents), self.folder) if not path.exists()]
-        for path in (*missing, incoming, self.leases, blobs):
+        for path in (*missing, self.incoming, self.leases, self.blobs):
             path.mkdir(mode=0o700, exist_ok=True)
         # Also where all were there: another process may have made them a moment ago, and a blob must not outlast them.
         for path in (*(made.parent for made in missing), self.folder):
             self._sync_folder(path)
-        self._incoming, self._blobs = _descriptor_of(incoming), _descriptor_of(blobs)
+        self._incoming, self._blobs = _descriptor_of(self.incoming), _descriptor_of(self.blobs)
 
     def close(self) -> None:
         """Let go of the folders."""
@@ -89,6 +90,13 @@ class Layout:
     def read(self, key: str) -> int:
         """A descriptor to read the complete bytes of a key from. Raises FileNotFoundError."""
         return os.open(path_of(key), os.O_RDONLY, dir_fd=self._blobs)
+
+    def size_of(self, key: str) -> int | None:
+        """How many bytes a key has that are complete; None when there are none."""
+        try:
+            return os.stat(path_of(key), dir_fd=self._blobs).st_size
+        except FileNotFoundError:
+            return None
 
     def discard(self, key: str) -> None:
         """Remove the bytes of a key that are not complete, if there are any."""

@@ -63,7 +63,7 @@ class Leases:
 
     def expired(self, held: Iterable[str]) -> list[str]:
         """Keys whose lease is older than it may get, except those held here."""
-        youngest = self._now() - self.seconds
+        youngest = self.now() - self.seconds
         held = set(held)
         found = []
         with os.scandir(self._folder) as entries:
@@ -74,7 +74,11 @@ class Leases:
                         found.append(entry.name)
         return found
 
-    def _now(self) -> float:
-        # The clock that dates the leases, which on a network folder is not the one of this machine.
+    def marked(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that are marked, expired or not."""
+        return {key for key in keys if os.access(key, os.F_OK, dir_fd=self._descriptor)}
+
+    def now(self) -> float:
+        """The time of the clock that dates the leases, which on a network folder is not the one of this machine."""
         os.utime(self._folder)
         return self._folder.stat().st_mtime

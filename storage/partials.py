@@ -39,7 +39,7 @@ class Partials:
         try:
             file = self._open(key, is_new=position == 0)
         except FileNotFoundError:
-            raise WrongPosition(key, self._finished_size(key) or 0) from None
+            raise WrongPosition(key, self._layout.size_of(key) or 0) from None
         with _closed_on_failure(file):
             lock_alone(file)
             self._require_there(key, file)
@@ -72,7 +72,7 @@ class Partials:
                 self._sync(file, key, told)
                 return size
         except FileNotFoundError:
-            return self._finished_size(key) or 0
+            return self._layout.size_of(key) or 0
 
     def join(self, key: str, keys: Sequence[str]) -> int:
         """Copy partial blobs into one, from its beginning."""
@@ -100,12 +100,12 @@ class Partials:
     def finish(self, key: str, size: int) -> Stored:
         """Make a blob of the bytes; if that was done already, sum them up again."""
         try:
-            file = self._open(key, is_new=size == 0 and self._finished_size(key) is None)
+            file = self._open(key, is_new=size == 0 and self._layout.size_of(key) is None)
         except FileNotFoundError:
             return self._finished(key, size)
         with file:
             lock_alone(file)
-            if not self._layout.is_incoming(key, file.fileno()) or self._finished_size(key) is not None:
+            if not self._layout.is_incoming(key, file.fileno()) or self._layout.size_of(key) is not None:
                 return self._finished(key, size)
             reach = os.fstat(file.fileno()).st_size
             if reach != size:
@@ -161,15 +161,8 @@ class Partials:
     def _open(self, key: str, *, is_new: bool) -> io.FileIO:
         return io.FileIO(self._layout.resume(key, is_new=is_new), "r+")
 
-    def _finished_size(self, key: str) -> int | None:
-        try:
-            with io.FileIO(self._layout.read(key)) as file:
-                return os.fstat(file.fileno()).st_size
-        except FileNotFoundError:
-            return None
-
     def _refuse_finished(self, key: str) -> None:
-        size = self._finished_size(key)
+        size = self._layout.size_of(key)
         if size is not None:
             raise WrongPosition(key, size)
 
@@ -177,7 +170,7 @@ class Partials:
         """Raise unless a locked file is what lies there, and is not finished yet."""
         if not self._layout.is_incoming(key, file.fileno()):
             raise StoreBusy(f"{key} was moved or removed just now")
-        if self._finished_size(key) is not None:
+        if self._layout.size_of(key) is not None:
             # Finished before this was opened: then it was new, and would some day take the place of the blob.
             self._layout.discard(key)
             self._refuse_finished(key)

@@ -3,9 +3,10 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
 from storage.layout import Layout
-from storage.store import BlobMissing, StoreError
+from storage.store import BlobAltered, BlobMissing, StoreError
 from storage.threads import Threads
 
 PIECE_BYTES = 1 << 20
@@ -13,15 +14,23 @@ PIECE_BYTES = 1 << 20
 _WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", None)
 
 
-async def pieces_of(
-    threads: Threads, layout: Layout, key: str, start: int, end: int | None
-) -> AsyncGenerator[bytes, None]:
-    """Bytes `start` up to, not including, `end` (None: all) of a blob, in pieces of at most 1 MiB.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes `start` up to, not including, `end` of a blob, None: all; and its size, where it is known."""
 
-    A range of one piece costs one job. Raises BlobMissing before the first piece, and StoreError when fewer bytes lie
-    there than asked for.
+    key: str
+    start: int
+    end: int | None
+    size: int | None
+
+
+async def pieces_of(threads: Threads, layout: Layout, span: Span) -> AsyncGenerator[bytes, None]:
+    """Bytes of a blob, in pieces of at most 1 MiB.
+
+    A range of one piece costs one job. Raises BlobMissing and BlobAltered before the first piece, and StoreError when
+    fewer bytes lie there than asked for.
     """
-    source = _Source(layout, key, start, end)
+    source = _Source(layout, span)
     job = threads.start(source.next)
     try:
         while True:
@@ -37,29 +46,31 @@ async def pieces_of(
         job.add_done_callback(lambda _: source.close())
 
 
-def read_at_once(layout: Layout, key: str, start: int, end: int) -> bytes | None:
+def read_at_once(layout: Layout, span: Span) -> bytes | None:
     """A range of a blob that is in memory already. None when the disk would have to be waited for, or on any doubt."""
-    if _WITHOUT_WAITING is None:
+    if _WITHOUT_WAITING is None or span.end is None:
         return None
-    piece = bytearray(end - start)
+    piece = bytearray(span.end - span.start)
     try:
-        descriptor = layout.read(key)
+        descriptor = layout.read(span.key)
         try:
-            count = os.preadv(descriptor, [piece], start, _WITHOUT_WAITING)
+            size = os.fstat(descriptor).st_size
+            count = os.preadv(descriptor, [piece], span.start, _WITHOUT_WAITING)
         finally:
             os.close(descriptor)
     except OSError:
         return None
-    return bytes(piece) if count == len(piece) else None
+    return bytes(piece) if count == len(piece) and size == span.size else None
 
 
 class OpenFile:
     """A blob as an open file."""
 
-    __slots__ = ("descriptor",)
+    __slots__ = ("descriptor", "size")
 
     def __init__(self, layout: Layout, key: str) -> None:
         self.descriptor = _opened(layout, key)
+        self.size = os.fstat(self.descriptor).st_size
 
     def close(self) -> None:
         """Let go of it."""
@@ -71,12 +82,11 @@ class OpenFile:
 class _Source:
     """A blob that opens itself for the first piece, and closes itself after the last. One job at a time."""
 
-    def __init__(self, layout: Layout, key: str, start: int, end: int | None) -> None:
+    def __init__(self, layout: Layout, span: Span) -> None:
         self._layout = layout
-        self._key = key
-        self._position = start
-        self._asked_end = end
-        self._end = start
+        self._span = span
+        self._position = span.start
+        self._end = span.start
         self._descriptor: int | None = None
 
     def next(self) -> tuple[bytes, bool]:
@@ -85,7 +95,7 @@ class _Source:
         wanted = min(PIECE_BYTES, self._end - self._position)
         piece = os.pread(descriptor, wanted, self._position)
         if len(piece) < wanted:
-            raise StoreError(f"{self._key} ends {wanted - len(piece)} bytes early")
+            raise StoreError(f"{self._span.key} ends {wanted - len(piece)} bytes early")
         self._position += wanted
         is_last = self._position == self._end
         if is_last:
@@ -98,11 +108,14 @@ class _Source:
             self._descriptor = None
 
     def _open(self) -> int:
-        self._descriptor = _opened(self._layout, self._key)
+        span = self._span
+        self._descriptor = _opened(self._layout, span.key)
         size = os.fstat(self._descriptor).st_size
-        self._end = size if self._asked_end is None else self._asked_end
+        if span.size not in {None, size}:
+            raise BlobAltered(f"{span.key} has {size} bytes instead of {span.size}")
+        self._end = size if span.end is None else span.end
         if not 0 <= self._position <= self._end <= size:
-            raise StoreError(f"{self._key} has {size} bytes, asked were {self._position} to {self._end}")
+            raise StoreError(f"{span.key} has {size} bytes, asked were {self._position} to {self._end}")
         return self._descriptor
 
 

@@ -6,9 +6,12 @@ A lease lasts while something in its process refers to the writer or, later, to 
 that, or when the process dies, it runs out.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+Pace: TypeAlias = Callable[[int], Awaitable[None]]
+"""Told of so many bytes that were read just now; waits for as long as nothing more is to be read."""
 
 
 class StoreError(Exception):
@@ -21,6 +24,10 @@ class StoreFull(StoreError):  # noqa: N818 - a fact, named as such
 
 class BlobMissing(StoreError):  # noqa: N818
     """Nothing lies under this key."""
+
+
+class BlobAltered(StoreError):  # noqa: N818
+    """Under this key lie more or fewer bytes than it was said to have."""
 
 
 class StoreBusy(StoreError):  # noqa: N818
@@ -91,11 +98,13 @@ class BlobStore(Protocol):
         """End the lease of a finished blob: a committed row points at it now. Idempotent."""
         ...
 
-    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+    def read(
+        self, key: str, start: int = 0, end: int | None = None, *, size: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """Bytes `start` up to, not including, `end` (None: all), in pieces of at most 1 MiB.
 
-        Raises BlobMissing before the first piece, and StoreError when fewer bytes lie there than asked for. Whoever
-        stops early closes the iterator (`aclose`).
+        Raises BlobMissing, or BlobAltered unless the whole blob has `size` bytes, before the first piece, and
+        StoreError when fewer bytes lie there than asked for. Whoever stops early closes the iterator (`aclose`).
         """
         ...
 
@@ -120,6 +129,11 @@ class LocalFile(Protocol):
         """What the operating system reads from."""
         ...
 
+    @property
+    def size(self) -> int:
+        """How many bytes it had when it was opened."""
+        ...
+
     def close(self) -> None:
         """Let go of it. Idempotent."""
         ...
@@ -129,8 +143,8 @@ class LocalFile(Protocol):
 class LocalFiles(Protocol):
     """What a store can do besides, if its blobs are files of this machine: leave the copying to the kernel."""
 
-    def read_at_once(self, key: str, start: int, end: int) -> bytes | None:
-        """A small range without waiting for the disk; None if it would have to be waited for, or cannot be had."""
+    def read_at_once(self, key: str, start: int, end: int, *, size: int) -> bytes | None:
+        """A small range of a blob of `size` bytes, without waiting for the disk; None if it cannot be had so."""
         ...
 
     async def open_file(self, key: str) -> LocalFile:
@@ -213,5 +227,51 @@ class Partials(Protocol):
         ...
 
 
-class ResumableStore(BlobStore, Partials, Protocol):
-    """A store that uploads of several requests can go to."""
+class Entry(NamedTuple):
+    """What lies under a key: how many bytes, and for how long they have not been touched."""
+
+    key: str
+    size: int
+    age_seconds: float
+
+
+class Inventory(Protocol):
+    """What there is in a store, whoever knows of it: for comparing with what there should be.
+
+    What comes and goes meanwhile is in a list or is not. Lists take as much memory however long they are, and nothing
+    here keeps the event loop waiting. Methods raise StoreError.
+    """
+
+    def blobs(self, after: str = "") -> AsyncGenerator[Sequence[Entry], None]:
+        """Every finished blob whose key comes after this one, in the order of their keys, in batches.
+
+        Whoever stops early closes the iterator.
+        """
+        ...
+
+    def incoming(self) -> AsyncGenerator[Sequence[Entry], None]:
+        """Everything that is not finished, partial blobs among them, in batches. Whoever stops early closes it."""
+        ...
+
+    async def leased(self, keys: Collection[str]) -> set[str]:
+        """Those of the keys that are in flight under a lease, expired or not, whoever holds it."""
+        ...
+
+    async def measure(self, key: str) -> int | None:
+        """How many bytes a finished blob has; None when there is none."""
+        ...
+
+    async def sum_up(self, key: str, pace: Pace) -> Stored:
+        """What lies under a key as the disk has it, summed up again, no faster than `pace` lets it.
+
+        Raises BlobMissing, and whatever `pace` raises.
+        """
+        ...
+
+    async def discard(self, key: str) -> None:
+        """Remove what is not finished under a key, and leave alone what is. Idempotent."""
+        ...
+
+
+class ResumableStore(BlobStore, Partials, Inventory, Protocol):
+    """A store that uploads of several requests can go to, and that can be compared with the records."""

@@ -37,10 +37,13 @@ class MemoryStore:
     async def release(self, key: str) -> None:
         """There are no leases."""
 
-    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes]:
+    async def read(
+        self, key: str, start: int = 0, end: int | None = None, *, size: int | None = None
+    ) -> AsyncGenerator[bytes]:
         """All at once."""
         if key not in self.blobs:
             raise BlobMissing(key)
+        assert size in {None, len(self.blobs[key])}
         yield self.blobs[key][start:end]
 
     async def delete(self, key: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from storage.disk import DiskStore
 from storage.keys import new_key, path_of
-from storage.store import BlobMissing, StoreError
+from storage.store import BlobAltered, BlobMissing, StoreError
 from tests.storage.blobs import BYTES, MIB, get, open_files, put
 
 
@@ -109,23 +109,33 @@ async def test_missing_and_unreadable_blobs_differ(tmp_path: Path, store: DiskSt
 
 async def test_a_small_range_that_is_in_memory_is_read_at_once(store: DiskStore, tmp_path: Path) -> None:
     stored = await put(store, BYTES)
-    assert store.read_at_once(stored.key, 3, 900) == BYTES[3:900]
-    assert store.read_at_once(stored.key, 5, 5) == b""
+    assert store.read_at_once(stored.key, 3, 900, size=len(BYTES)) == BYTES[3:900]
+    assert store.read_at_once(stored.key, 5, 5, size=len(BYTES)) == b""
     assert open_files(tmp_path) == []
 
 
 async def test_what_cannot_be_read_at_once_is_none(store: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = await put(store, BYTES)
-    assert store.read_at_once(new_key(), 0, 1) is None
-    assert store.read_at_once(stored.key, len(BYTES) - 1, len(BYTES) + 1) is None
+    assert store.read_at_once(new_key(), 0, 1, size=1) is None
+    assert store.read_at_once(stored.key, len(BYTES) - 1, len(BYTES) + 1, size=len(BYTES) + 1) is None
     monkeypatch.setattr("storage.readers._WITHOUT_WAITING", None)
-    assert store.read_at_once(stored.key, 0, 1) is None
+    assert store.read_at_once(stored.key, 0, 1, size=len(BYTES)) is None
+
+
+async def test_a_blob_that_has_another_size_than_it_should_is_not_read(store: DiskStore) -> None:
+    stored = await put(store, BYTES)
+    assert b"".join([piece async for piece in store.read(stored.key, 1, 9, size=len(BYTES))]) == BYTES[1:9]
+    for size in (len(BYTES) - 1, len(BYTES) + 1):
+        with pytest.raises(BlobAltered):
+            await anext(store.read(stored.key, 0, 5, size=size))
+        assert store.read_at_once(stored.key, 0, 5, size=size) is None
 
 
 async def test_a_blob_is_opened_as_a_file_and_closed_once(store: DiskStore, tmp_path: Path) -> None:
     stored = await put(store, BYTES)
     file = await store.open_file(stored.key)
     assert os.pread(file.descriptor, 5, 2) == BYTES[2:7]
+    assert file.size == len(BYTES)
     file.close()
     file.close()
     assert open_files(tmp_path) == []
