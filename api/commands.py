@@ -1,4 +1,4 @@
-"""The command line: serve, work, migrate, make an administrator, look after jobs, show the settings.
+"""The command line: serve, work, migrate, compare records and bytes, make an administrator, look after jobs, settings.
 
 An operator's mistake ends in one sentence on standard error: exit status 2 for wrong settings and arguments, 1 for
 what the machine or the database refuses.
@@ -16,6 +16,7 @@ import typer
 
 from api.accounts import create_administrator, promote_user
 from api.app import create_app
+from api.checks import check
 from api.jobs import dead_jobs, retry_job, work
 from api.logs import choose_format, configure_logs, get_logger
 from api.malloc import keep_memory
@@ -25,6 +26,7 @@ from api.settings_lines import lines
 from api.variables import Reading, SettingsError, read_settings, variable_of
 from db.engine import Database, NotMigrated, migrate
 from domain.errors import Refusal, Refusals
+from storage.store import StoreError
 
 WRONG_SETTINGS, OUT_OF_ORDER = 2, 1
 
@@ -97,6 +99,20 @@ def migrate_database() -> None:
         with _database_sentences():
             migrate(settings.database_url)
     typer.echo("The database is at the newest migration.")
+
+
+@commands.command("check")
+def check_storage(
+    *,
+    repair: Annotated[bool, typer.Option(help="Mend what can safely be mended; no file is removed.")] = False,
+    digests: Annotated[bool, typer.Option(help="Read the bytes of all files again.")] = False,
+) -> None:
+    """Compare what is recorded with what is stored, also beside a running service. Exits with 1 unless all is well."""
+    settings = _configured()
+    with _sentences(), _database_sentences():
+        is_well = asyncio.run(check(settings, repair=repair, digests=digests, tell=typer.echo))
+    if not is_well:
+        raise typer.Exit(OUT_OF_ORDER)
 
 
 @commands.command("settings")
@@ -216,13 +232,15 @@ def _sentences() -> Iterator[None]:
         _fail("\n".join(map(_sentence, fault.refusals)), OUT_OF_ORDER)
     except Refusal as fault:
         _fail(_sentence(fault), OUT_OF_ORDER)
+    except StoreError as fault:
+        _fail(f"The store cannot be used: {fault}", OUT_OF_ORDER)
 
 
 @contextmanager
 def _database_sentences() -> Iterator[None]:
     try:
         yield
-    except (Refusal, Refusals):
+    except (Refusal, Refusals, StoreError):
         raise
     except NotMigrated as fault:
         _fail(f"{fault} Run: python -m api migrate", OUT_OF_ORDER)

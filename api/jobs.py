@@ -11,11 +11,12 @@ from api.parts import Parts, parts_of, worker_of
 from api.settings import Settings
 from db.rows import DeadJobRow
 from domain import jobs
+from storage.disk import DiskStore
 
 
 async def work(settings: Settings, on_ready: Callable[[], None]) -> None:
     """Do jobs until SIGINT or SIGTERM, and give back what has not ended in time. Raises NotMigrated."""
-    async with _parts(settings) as parts:
+    async with _parts(settings) as parts, _opened(parts.store):
         warn_if_off(settings)
         worker = worker_of(parts)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -34,6 +35,15 @@ async def retry_job(settings: Settings, job_id: UUID) -> None:
     """Have a dead job done after all. Raises NotFound, Forbidden and NotMigrated."""
     async with _parts(settings) as parts, parts.db.transaction() as tx:
         await jobs.retry(tx, job_id, parts.ports.clock.now())
+
+
+@asynccontextmanager
+async def _opened(store: DiskStore) -> AsyncIterator[None]:
+    await store.open()
+    try:
+        yield
+    finally:
+        await store.close()
 
 
 @asynccontextmanager

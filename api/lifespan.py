@@ -1,8 +1,10 @@
 """The application's beginning and end, and what goes on beside requests: sweeps, and the worker if it is wanted."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
 
 from starlette.applications import Starlette
 
@@ -13,9 +15,13 @@ from api.settings import Settings
 from domain import api_keys, idempotency, mail_tokens, sessions, stream_tickets
 from domain.blobs import sweep
 from domain.purges import sweep_workspaces
+from domain.scrubs import request_scrub
+from domain.storage_sweeps import sweep_checks, sweep_orphans, sweep_strays, sweep_upload_events
 from domain.upload_sweeps import sweep_uploads
 
 SWEEP_END_SECONDS = 5
+ORPHAN_SECONDS = 24 * 60 * 60
+"""How often the whole store is looked through, unless orphans are given less time."""
 WORKER_END_SECONDS = 5
 _log = get_logger(__name__)
 
@@ -52,7 +58,9 @@ def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstr
 
 
 async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: float) -> None:
+    next_at = 0.0
     while not stopping.is_set():
+        now = parts.ports.clock.now()
         await _attempted(sweep_uploads(parts.backends, parts.ports.clock.now()))
         await _attempted(sweep_workspaces(parts.backends))
         await _attempted(sweep(parts.db, parts.store, parts.ports.clock.now()))
@@ -61,6 +69,14 @@ async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: flo
         await _attempted(api_keys.sweep(parts.db, parts.ports.clock.now()))
         await _attempted(mail_tokens.sweep(parts.db, parts.ports.clock.now()))
         await _attempted(idempotency.sweep(parts.db, parts.ports.clock.now()))
+        await _attempted(sweep_checks(parts.db, now))
+        await _attempted(sweep_upload_events(parts.db, now - parts.storage_policy.upload_events))
+        await _attempted(sweep_strays(parts.backends, timedelta(seconds=lease_seconds)))
+        if time.monotonic() >= next_at:
+            grace = parts.storage_policy.orphan_grace
+            next_at = time.monotonic() + min(grace.total_seconds(), ORPHAN_SECONDS)
+            await _attempted(sweep_orphans(parts.backends, grace))
+        await _attempted(request_scrub(parts.backends, parts.storage_policy))
         with suppress(TimeoutError):
             async with asyncio.timeout(lease_seconds):
                 await stopping.wait()

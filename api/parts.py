@@ -1,6 +1,6 @@
 """What lives as long as the application, made of the settings: the database, the store, and what the rules need."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from db.postgres_carrier import PostgresCarrier
 from db.rates import RateCounter
 from db.redis import RedisLink
 from db.redis_carrier import RedisCarrier
+from db.rows import JobRow
 from domain.backends import Backends
 from domain.completions import VERIFY_JOB, verify_by_job
 from domain.jobs import JobKind, JobKinds
@@ -34,12 +35,15 @@ from domain.policy import (
     MailTokenLifetimes,
     Rates,
     SessionPolicy,
+    StoragePolicy,
     UploadPolicy,
     UploadSessionPolicy,
     WorkspacePolicy,
 )
 from domain.ports import Ports
+from domain.scrubs import SCRUB_JOB, scrub_by_job
 from domain.signatures import Signer
+from domain.storage_check_jobs import CHECK_JOB, check_by_job
 from domain.tokens import TokenIssuer
 from storage.disk import DiskStore
 
@@ -47,6 +51,8 @@ MAIL_ATTEMPTS = 15
 MAIL_SECONDS = 300
 VERIFY_SECONDS = 3600
 """Enough to read the largest files from a slow disk."""
+STORE_SECONDS = 30 * 24 * 3600
+"""Enough to read all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Parts:
     authenticator: Authenticator
     carriers: Sequence[Carrier]
     streams: Streams
+    storage_policy: StoragePolicy
 
     @property
     def backends(self) -> Backends:
@@ -118,10 +125,18 @@ def parts_of(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> Parts:
         public_url=settings.public_url,
         store_name=store.name,
     )
-    authenticator = Authenticator(db, ports, KeyUses.into(db, clock))
-    recorder = DownloadRecorder.into(db, clock)
-    carriers, streams = _carriers(settings.database_url, redis), Streams(settings.maximum_streams)
-    return Parts(db, store, redis, hasher, ports, recorder, authenticator, carriers, streams)
+    return Parts(
+        db=db,
+        store=store,
+        redis=redis,
+        hasher=hasher,
+        ports=ports,
+        recorder=DownloadRecorder.into(db, clock),
+        authenticator=Authenticator(db, ports, KeyUses.into(db, clock)),
+        carriers=_carriers(settings.database_url, redis),
+        streams=Streams(settings.maximum_streams),
+        storage_policy=_storage_policy(settings),
+    )
 
 
 def worker_of(parts: Parts) -> Worker:
@@ -135,7 +150,23 @@ def worker_of(parts: Parts) -> Worker:
     )
     reset = JobKind(RESET_JOB, partial(send_reset, parts.db, parts.ports), is_secret=True)
     verify = JobKind(VERIFY_JOB, partial(verify_by_job, parts.backends), timeout_seconds=VERIFY_SECONDS)
-    return Worker(parts.db, parts.ports.clock, JobKinds((send, reset, verify)))
+    kinds = send, reset, verify, _kept_up(CHECK_JOB, check_by_job, parts), _kept_up(SCRUB_JOB, scrub_by_job, parts)
+    return Worker(parts.db, parts.ports.clock, JobKinds(kinds))
+
+
+def _kept_up(name: str, handle: Callable[[Backends, StoragePolicy, JobRow], Awaitable[None]], parts: Parts) -> JobKind:
+    """A job that reads the whole store, and goes on where it was when it is cut off."""
+    own = partial(handle, parts.backends, parts.storage_policy)
+    return JobKind(name, own, timeout_seconds=STORE_SECONDS, is_cut_at_once=True)
+
+
+def _storage_policy(settings: Settings) -> StoragePolicy:
+    return StoragePolicy(
+        orphan_grace=timedelta(seconds=settings.orphan_seconds),
+        upload_events=timedelta(seconds=settings.upload_event_seconds),
+        scrub_interval=timedelta(seconds=settings.scrub_seconds),
+        scrub_bytes=settings.scrub_bytes_per_second,
+    )
 
 
 def _carriers(database_url: str, redis: RedisLink | None) -> list[Carrier]:

@@ -211,6 +211,17 @@ class Settings(BaseSettings):
         300, description="How long bytes of a process that gave no sign of life are kept before they are cleaned up."
     )
 
+    orphan_seconds: Count = Field(
+        7 * DAY, description="How long bytes that no record names lie in the store before they are removed."
+    )
+    upload_event_seconds: Count = Field(
+        90 * DAY, description="How long the audit log tells how uploads went; what became of files it tells for ever."
+    )
+    scrub_bytes_per_second: Bytes = Field(
+        1 * MIB, description="How fast the bytes of files are read again to find what the disk changed; 0 is never."
+    )
+    scrub_seconds: Count = Field(7 * DAY, description="How long after that the bytes of a file are read once more.")
+
     query_bytes: Bytes = Field(64 * KIB, description="The longest GraphQL document.")
     query_tokens: Count = Field(2000, description="Tokens in a GraphQL document at most.")
     query_depth: Count = Field(12, description="How deep fields may be nested.")

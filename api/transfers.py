@@ -38,7 +38,7 @@ from api.recorder import DownloadRecorder
 from api.zero_copy import ZERO_COPY
 from db.engine import Database
 from domain.downloads import Disposition, Download, SignedDownload, Wanted, open_all, wanted_by
-from domain.errors import BadCredential, InvalidInput, NotFound, NotSignedIn, Refusal, Unavailable
+from domain.errors import BadCredential, FileDamaged, InvalidInput, NotFound, NotSignedIn, Refusal, Unavailable
 from domain.events import RequestFacts
 from domain.files import NO_SUCH_FILE
 from domain.key_downloads import KeyRequest, open_by_key
@@ -47,7 +47,7 @@ from domain.ports import Ports
 from domain.tokens import Holder
 from domain.viewer import Viewer
 from schema.ids import Prefix, decode
-from storage.store import BlobAltered, BlobStore, LocalFile, LocalFiles, StoreError
+from storage.store import BlobAltered, BlobMissing, BlobStore, LocalFile, LocalFiles, StoreError
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -134,9 +134,9 @@ class Transfers:
             download = await self._db.ask(open_all, wanted_by(self._ports, link))
             if download is None:
                 raise NotFound(message=NO_SUCH_FILE)
-            return Opened(download, link.disposition)
+            return Opened(download.require_whole(), link.disposition)
         disposition = _disposition(values.get("disposition", Disposition.ATTACHMENT))
-        return Opened(await self._open_for_viewer(scope), disposition)
+        return Opened((await self._open_for_viewer(scope)).require_whole(), disposition)
 
     async def _open_for_viewer(self, scope: Scope) -> Download:
         """Opened with one select, which finds nothing once the session has ended; only then is asked who it is."""
@@ -204,7 +204,9 @@ class Transfers:
         except StoreError as fault:
             # Purged between the select and the read: then it is not found now. Otherwise a row points at lost bytes.
             await self._open(scope)
-            _log.exception("bytes missing", path=scope["path"])
+            _log.exception("bytes missing", path=scope["path"], key=key)
+            if isinstance(fault, BlobMissing | BlobAltered):
+                raise FileDamaged from fault
             raise Unavailable(message="The bytes of this file cannot be read for now.") from fault
 
 

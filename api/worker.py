@@ -179,14 +179,20 @@ class Worker:
                 _log.warning("the lease of a job was lost", job=run.job.id.hex)
 
     async def _wind_down(self, grace_seconds: float) -> None:
+        cut = {task: run for task, run in self._runs.items() if self._is_cut_at_once(run)}
+        for task in cut:
+            task.cancel()
         if self._runs:
             await asyncio.wait(set(self._runs), timeout=grace_seconds)
-        left = dict(self._runs)
+        left = cut | self._runs
         for task in left:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=CANCEL_SECONDS)
             await self._give_back([run.job for run in left.values()])
+
+    def _is_cut_at_once(self, run: _Run) -> bool:
+        return self._kinds.of(run.job).is_cut_at_once and not run.is_handled
 
     async def _give_back(self, left: Collection[JobRow]) -> None:
         try:

@@ -32,6 +32,7 @@ class ContentRow(NamedTuple):
     digest: str
     created_at: datetime
     blob_key: str
+    damage: str | None
     session_id: UUID | None
 
 
@@ -61,6 +62,7 @@ def _readable() -> Selection:
             col(Version.digest),
             col(Version.created_at),
             col(Version.blob_key),
+            col(Blob.damage),
         )
         .join(Member, col(Member.workspace_id) == col(File.workspace_id))
         .join(User, col(User.id) == col(Member.user_id))

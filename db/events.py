@@ -1,12 +1,13 @@
 """Selects on events: what happened, the newest first."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlmodel import col
 
-from db.engine import Rows, Selection
+from db.engine import Rows, Selection, Transaction
 from db.models import Event, Member
 from db.pages import Order, page_of, pages_of
 from db.questions import EventFilter, Page, Window
@@ -58,6 +59,13 @@ async def counts(rows: Rows, actor_ids: Sequence[UUID], where: EventFilter) -> d
         *_conditions(where), col(Event.actor_id).in_(actor_ids)
     )
     return {row.actor_id: row.number for row in await rows.all(statement.group_by(col(Event.actor_id)))}
+
+
+async def forget(tx: Transaction, kinds: Sequence[str], before: datetime, limit: int) -> int:
+    """Remove the oldest events of these kinds that happened before that time; how many."""
+    aged = select(col(Event.id)).where(col(Event.kind).in_(kinds), col(Event.created_at) < before)
+    oldest = aged.order_by(col(Event.created_at)).limit(limit)
+    return await tx.execute(delete(Event).where(col(Event.id).in_(oldest.scalar_subquery())))
 
 
 def _for(viewer_id: UUID) -> Selection:

@@ -50,6 +50,15 @@ class OwnedVersion(NamedTuple):
     blob_key: str
 
 
+class HeldVersion(NamedTuple):
+    """A version, and where its file is."""
+
+    id: UUID
+    file_id: UUID
+    workspace_id: UUID
+    size: int
+
+
 _ORDER_COLUMNS: dict[FileOrderField, Mapped[Any]] = {
     FileOrderField.NAME: col(File.name_folded),
     FileOrderField.CREATED_AT: col(File.created_at),
@@ -90,6 +99,13 @@ async def count(rows: Rows, user_id: UUID, where: FileFilter) -> int:
     statement = visible_to(user_id).where(*_conditions(where)).with_only_columns(func.count())
     number: int = await rows.scalar(statement)
     return number
+
+
+async def versions_of_blob(rows: Rows, blob_key: str) -> list[HeldVersion]:
+    """Every version whose bytes lie under a key, whoever may see it."""
+    columns = col(Version.id), col(Version.file_id), col(File.workspace_id), col(Version.size)
+    held = select(*columns).join(File, col(File.id) == col(Version.file_id))
+    return [HeldVersion._make(row) for row in await rows.all(held.where(col(Version.blob_key) == blob_key))]
 
 
 async def rename(tx: Transaction, file: FileRow, name: str, name_folded: str, now: datetime) -> bool:

@@ -210,6 +210,37 @@ class UploadRow(NamedTuple):
     viewer_role: str | None
 
 
+class BlobRow(NamedTuple):
+    """What is recorded of bytes: where they lie, what came in, and what was found since."""
+
+    key: str
+    store: str
+    size: int
+    digest: str
+    crc32: int
+    deleted_at: datetime | None
+    damage: str | None
+
+
+class StorageCheckRow(NamedTuple):
+    """A check of the storage: see `db.models.storage_checks.StorageCheck`."""
+
+    id: UUID
+    state: str
+    repairs: bool
+    digests: bool
+    stage: int
+    position: str
+    blobs_seen: int
+    blobs_total: int
+    bytes_hashed: int
+    counts: dict[str, Any]
+    findings: list[dict[str, Any]]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
 class JobRow(NamedTuple):
     """A job as its handler is given it. `attempts` counts this one too."""
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, func, select, update
+from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
@@ -131,6 +131,20 @@ async def stuck(rows: Rows, before: datetime, limit: int) -> list[UUID]:
         col(Upload.state) == UploadState.VERIFYING, col(Upload.updated_at) <= before
     )
     return [row.id for row in await rows.all(statement.limit(limit))]
+
+
+async def live_keys(rows: Rows, keys: Sequence[str]) -> set[str]:
+    """Those of the keys under which bytes of an upload lie that has not ended."""
+    statement = select(col(Upload.blob_key)).where(col(Upload.blob_key).in_(keys), col(Upload.state).in_(LIVE))
+    return {row.blob_key for row in await rows.all(statement)}
+
+
+async def stale(rows: Rows, before: datetime, after_id: UUID, limit: int) -> list[tuple[UUID, int]]:
+    """Uploads that should have ended before that time, whose ids come after this one, with the bytes that have come."""
+    is_overdue = and_(col(Upload.state).in_(GROWING), col(Upload.expires_at) <= before)
+    is_stuck = and_(col(Upload.state) == UploadState.VERIFYING, col(Upload.updated_at) <= before)
+    statement = select(col(Upload.id), col(Upload.received)).where(or_(is_overdue, is_stuck), col(Upload.id) > after_id)
+    return [(row.id, row.received) for row in await rows.all(statement.order_by(col(Upload.id)).limit(limit))]
 
 
 async def live_in(rows: Rows, workspace_id: UUID, limit: int) -> list[UUID]:

@@ -11,7 +11,7 @@ from db import downloads
 from db.downloads import ContentRow
 from db.engine import Rows, Transaction
 from db.models import Event
-from domain.errors import BadCredential, ExpiredCredential, InvalidInput
+from domain.errors import BadCredential, ExpiredCredential, FileDamaged, InvalidInput
 from domain.events import EventKind, RequestFacts
 from domain.ports import Ports
 from domain.scopes import Scope
@@ -60,6 +60,7 @@ class Download:
     number: int
     modified_at: datetime
     is_pinned: bool
+    is_damaged: bool = False
 
     @classmethod
     def of(cls, content: ContentRow, *, is_pinned: bool) -> Self:
@@ -77,7 +78,14 @@ class Download:
             number=content.number,
             modified_at=content.created_at,
             is_pinned=is_pinned,
+            is_damaged=content.damage is not None,
         )
+
+    def require_whole(self) -> Self:
+        """The download itself, unless its bytes are known to be damaged. Raises FileDamaged."""
+        if self.is_damaged:
+            raise FileDamaged
+        return self
 
 
 @dataclass(frozen=True, slots=True)

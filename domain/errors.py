@@ -301,6 +301,15 @@ class FileTooLarge(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class FileDamaged(Refusal):
+    """The bytes of the file are lost, or not those that came in; they are given to nobody until they are restored."""
+
+    code = "FILE_DAMAGED"
+    kind = Kind.UNAVAILABLE
+    message: str = "The bytes of this file are damaged or lost. It has to be restored by whoever operates the service."
+
+
+@dataclass(eq=False, kw_only=True)
 class ExtensionNotAllowed(Refusal):
     """The name's extension is blocked, absent or not on the list."""
 

@@ -59,7 +59,7 @@ class JobKind:
     """How jobs of a kind are done, and how often that is tried.
 
     A secret payload does not outlive the job, not even a dead one's; of what its handler raises only a JobFault is
-    believed to hold nothing of it.
+    believed to hold nothing of it. One that lasts long and goes on where it was is cut at once when its worker stops.
     """
 
     name: str
@@ -67,6 +67,7 @@ class JobKind:
     maximum_attempts: int = 10
     timeout_seconds: float = 600
     is_secret: bool = False
+    is_cut_at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

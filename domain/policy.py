@@ -48,6 +48,20 @@ class UploadSessionPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class StoragePolicy:
+    """What becomes of bytes that lie in the store, and of what is remembered of how they came.
+
+    Bytes that nobody wants are removed once they have lain there for `orphan_grace`. What blobs consist of is read
+    again every `scrub_interval`, `scrub_bytes` a second at most; 0 is never. Events of uploads last `upload_events`.
+    """
+
+    orphan_grace: timedelta
+    upload_events: timedelta
+    scrub_interval: timedelta
+    scrub_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPolicy:
     """How long a session lasts without being refreshed, and how long at most, however often it is."""
 

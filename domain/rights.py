@@ -74,6 +74,7 @@ _OWN = _FOR_OWNERS_ALONE
 _OWN_HISTORY = Outcomes(_YES, _NOT, _NOT, _NOT, _NOT, _NO, _WHO, _NOT)
 _FOR_WHO_WAS_INVITED = Outcomes(_NOT, _NOT, _NOT, _YES, _NOT, _NO, _WHO, _WHO)  # the stranger
 _FOR_ADMINISTRATORS = Outcomes(_NO, _NO, _NO, _NO, _YES, _NO, _WHO, _WHO)
+_SEEN_BY_ADMINISTRATORS = Outcomes(_NOT, _NOT, _NOT, _NOT, _YES, _NO, _WHO, _NOT)
 _FOR_WHO_IS_SIGNED_IN = Outcomes(_YES, _YES, _YES, _YES, _YES, _NO, _WHO, _WHO)
 _OF_WHO_IS_SIGNED_IN = Outcomes(_YES, _YES, _YES, _YES, _YES, _YES, _WHO, _NOT)
 _FOR_ALL = Outcomes(
@@ -87,6 +88,8 @@ RIGHTS: Mapping[str, Right] = {
     "node: workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "node: upload_session": Right(Scope.FILES_WRITE, _OWN_HISTORY),
     "node: user": Right(Scope.FILES_READ, _MET_BY_MEMBERS, or_else=Scope.ACCOUNT_WRITE),
+    "node: storage_check": Right(Scope.ADMIN, _SEEN_BY_ADMINISTRATORS),
+    "nodes: storage_check": Right(Scope.ADMIN, _SEEN_BY_ADMINISTRATORS),
     "nodes: file": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "nodes: version": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "nodes: workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
@@ -159,4 +162,7 @@ RIGHTS: Mapping[str, Right] = {
     "set_user_disabled": Right(Scope.ADMIN, _FOR_ADMINISTRATORS),
     "set_quota": Right(Scope.ADMIN, _FOR_ADMINISTRATORS),
     "delete_user": Right(Scope.ADMIN, _FOR_ADMINISTRATORS),
+    "check_storage": Right(Scope.ADMIN, _FOR_ADMINISTRATORS),
+    "storage_check": Right(Scope.ADMIN, _FOR_ADMINISTRATORS),
+    "storage_checks": Right(Scope.ADMIN, _FOR_ADMINISTRATORS),
 }

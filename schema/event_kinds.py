@@ -11,6 +11,7 @@ TARGETS = {
     "file": Prefix.FILE,
     "invitation": Prefix.INVITATION,
     "job": Prefix.JOB,
+    "storage_check": Prefix.STORAGE_CHECK,
     "upload": Prefix.UPLOAD,
     "workspace": Prefix.WORKSPACE,
 }
@@ -125,6 +126,16 @@ class EventKind(Enum):
     FILE_RENAMED = strawberry.enum_value("FILE_RENAMED", description="A file was renamed: `from` and `to`.")
     FILE_PURGED = strawberry.enum_value(
         "FILE_PURGED", description="A file was removed for good; by nobody when it went with its workspace."
+    )
+    FILE_DAMAGED = strawberry.enum_value(
+        "FILE_DAMAGED",
+        description="A version's bytes were found to be lost or changed: `damage`. They are given to nobody.",
+    )
+    FILE_MENDED = strawberry.enum_value(
+        "FILE_MENDED", description="A version's bytes that were damaged are what came in again."
+    )
+    STORAGE_CHECK_REQUESTED = strawberry.enum_value(
+        "STORAGE_CHECK_REQUESTED", description="An administrator had the storage checked: `repair` and `digests`."
     )
     WORKSPACE_CREATED = strawberry.enum_value(
         "WORKSPACE_CREATED", description="A shared workspace was made, with this `name`."

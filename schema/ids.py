@@ -28,6 +28,7 @@ class Prefix(StrEnum):
     INVITATION = "inv"
     EVENT = "evt"
     JOB = "job"
+    STORAGE_CHECK = "chk"
 
 
 def encode(prefix: Prefix, value: UUID) -> strawberry.ID:

@@ -16,6 +16,7 @@ from db.rows import (
     InvitationRow,
     MemberRow,
     SessionRow,
+    StorageCheckRow,
     UploadRow,
     UsageRow,
     UserRow,
@@ -30,6 +31,7 @@ from domain import (
     members,
     quotas,
     sessions,
+    storage_check_jobs,
     upload_sessions,
     users,
     versions,
@@ -123,6 +125,11 @@ class Loaders:
     def uploads(self) -> DataLoader[UUID, UploadRow | None]:
         """Uploads of the viewer's."""
         return self._by(_id, upload_sessions.by_ids)
+
+    @cached_property
+    def storage_checks(self) -> DataLoader[UUID, StorageCheckRow | None]:
+        """Checks of the storage, for administrators."""
+        return self._by(_id, storage_check_jobs.by_ids)
 
     @cached_property
     def known_workspaces(self) -> DataLoader[UUID, WorkspaceRow | None]:

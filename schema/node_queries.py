@@ -1,16 +1,21 @@
 """The viewer, and whatever has an id."""
 
 from asyncio import gather
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
+from strawberry.dataloader import DataLoader
 
 from domain.errors import InvalidInput
 from schema.connections import PAGE_MAXIMUM
 from schema.context import Context, Info
 from schema.files import file_of
 from schema.ids import Prefix, decode_any
+from schema.loaders import Loaders
 from schema.nodes import Node
+from schema.storage_checks import storage_check_of
 from schema.upload_sessions import upload_session_of
 from schema.users import User, user_of
 from schema.versions import version_of
@@ -46,21 +51,20 @@ class NodeQueries:
 
 
 async def _node(context: Context, node_id: str) -> Node | None:
-    match decode_any(node_id):
-        case (Prefix.FILE, file_id):
-            file = await context.loaders.files.load(file_id)
-            return file and file_of(file)
-        case (Prefix.VERSION, version_id):
-            version = await context.loaders.versions.load(version_id)
-            return version and version_of(version)
-        case (Prefix.WORKSPACE, workspace_id):
-            workspace = await context.loaders.workspaces.load(workspace_id)
-            return workspace and workspace_of(workspace, context.loaders)
-        case (Prefix.USER, user_id):
-            user = await context.loaders.users.load(user_id)
-            return user and user_of(user, context.loaders)
-        case (Prefix.UPLOAD, upload_id):
-            upload = await context.loaders.uploads.load(upload_id)
-            return upload and upload_session_of(upload, context.loaders)
-        case _:
-            return None
+    loaders, found = context.loaders, decode_any(node_id)
+    if found is None or found[0] not in FOUND:
+        return None
+    load, make = FOUND[found[0]]
+    row = await load(loaders).load(found[1])
+    return row and make(row, loaders)
+
+
+FOUND: Mapping[Prefix, tuple[Callable[[Loaders], DataLoader[UUID, Any]], Callable[[Any, Loaders], Node]]] = {
+    Prefix.FILE: (lambda loaders: loaders.files, lambda row, _: file_of(row)),
+    Prefix.VERSION: (lambda loaders: loaders.versions, lambda row, _: version_of(row)),
+    Prefix.WORKSPACE: (lambda loaders: loaders.workspaces, workspace_of),
+    Prefix.USER: (lambda loaders: loaders.users, user_of),
+    Prefix.UPLOAD: (lambda loaders: loaders.uploads, upload_session_of),
+    Prefix.STORAGE_CHECK: (lambda loaders: loaders.storage_checks, lambda row, _: storage_check_of(row)),
+}
+"""By what an id names: the loader of that noun, and what makes a node of its row."""

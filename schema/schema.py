@@ -20,6 +20,7 @@ from schema.policy import PolicyQueries
 from schema.problems import PROBLEMS
 from schema.scalars import SCALARS
 from schema.sessions import SessionMutations
+from schema.storage_check_queries import StorageCheckMutations, StorageCheckQueries
 from schema.stream_tickets import StreamTicketMutations
 from schema.subscriptions import Subscription
 from schema.two_factor import TwoFactorMutations
@@ -34,7 +35,16 @@ from schema.workspaces import Workspace
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(NodeQueries, FileQueries, WorkspaceQueries, PolicyQueries, UserQueries, EventQueries, UploadSessionQueries):
+class Query(
+    NodeQueries,
+    FileQueries,
+    WorkspaceQueries,
+    PolicyQueries,
+    UserQueries,
+    EventQueries,
+    UploadSessionQueries,
+    StorageCheckQueries,
+):
     """The root of queries."""
 
 
@@ -55,6 +65,7 @@ class Mutation(
     MemberMutations,
     InvitationMutations,
     AdministrationMutations,
+    StorageCheckMutations,
 ):
     """The root of mutations."""
 

@@ -3,6 +3,7 @@
 Everything that touches the disk blocks and raises OSError.
 """
 
+import errno
 import io
 import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
@@ -15,11 +16,13 @@ from storage.digest import Tally
 from storage.keys import branch_of, is_key
 from storage.layout import Layout
 from storage.leases import Leases
-from storage.store import BlobMissing, Entry, Pace, Stored
+from storage.store import BlobMissing, BlobUnreadable, Entry, Pace, Stored
 from storage.threads import Threads
 
 _BATCH = 500
 _PIECE_BYTES = 1 << 20
+# Of the disk below: what it cannot read, or what its file system knows to be wrong.
+_DEFECTS = {errno.EIO, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)}
 _DROPPED: int | None = getattr(os, "POSIX_FADV_DONTNEED", None)
 
 
@@ -85,10 +88,15 @@ class Rereading:
         self._drop(0, 0)
 
     def next(self) -> int:
-        """Read and count the next bytes; how many, 0 at the end."""
+        """Read and count the next bytes; how many, 0 at the end. Raises BlobUnreadable."""
         with self._lock:
             position = self._tally.size
-            piece = os.pread(self._file.fileno(), _PIECE_BYTES, position)
+            try:
+                piece = os.pread(self._file.fileno(), _PIECE_BYTES, position)
+            except OSError as error:
+                if error.errno in _DEFECTS:
+                    raise BlobUnreadable(f"{self._key} at {position}: {error}") from error
+                raise
             self._tally.add(piece)
             self._drop(position, len(piece))
             return len(piece)

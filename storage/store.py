@@ -26,6 +26,10 @@ class BlobMissing(StoreError):  # noqa: N818
     """Nothing lies under this key."""
 
 
+class BlobUnreadable(StoreError):  # noqa: N818
+    """The bytes under this key are there, and the disk cannot read them."""
+
+
 class BlobAltered(StoreError):  # noqa: N818
     """Under this key lie more or fewer bytes than it was said to have."""
 
@@ -264,7 +268,7 @@ class Inventory(Protocol):
     async def sum_up(self, key: str, pace: Pace) -> Stored:
         """What lies under a key as the disk has it, summed up again, no faster than `pace` lets it.
 
-        Raises BlobMissing, and whatever `pace` raises.
+        Raises BlobMissing, BlobUnreadable, and whatever `pace` raises.
         """
         ...
 

@@ -72,7 +72,7 @@ def _default(name: str, field: FieldInfo) -> str:
     value = written[variable_of(name)]
     if name == "secret_key":
         return ""
-    return _size(int(value)) if name.endswith("_bytes") and field.annotation is int else value
+    return _size(int(value)) if name.endswith(("_bytes", "_bytes_per_second")) and field.annotation is int else value
 
 
 def _size(count: int) -> str:

@@ -21,6 +21,8 @@ from db.models import (
     Member,
     Record,
     Session,
+    StorageCheck,
+    StorageCheckState,
     User,
     UserRole,
     Workspace,
@@ -112,7 +114,11 @@ async def set_stage(parts: Parts, client: AsyncClient, right: Right) -> Stage:
     offer = _invitation(members["owner"], users["stranger"], token, now)
     phones = {name: _session(user, now) for name, user in users.items()}
     things: list[Any] = [*users.values(), *sessions.values(), *phones.values(), team, alone, *members.values(), offer]
-    things += [key, lesser, _member(alone, users["companion"], WorkspaceRole.OWNER, now)]
+    # It has ended: another one can be asked for.
+    check = StorageCheck(
+        state=StorageCheckState.DONE, slot=None, repairs=False, digests=False, created_at=now, updated_at=now
+    )
+    things += [check, key, lesser, _member(alone, users["companion"], WorkspaceRole.OWNER, now)]
     for user in users.values():
         personal = Workspace(name="Personal", personal_user_id=user.id, created_at=now)
         things += [personal, _member(personal, user, WorkspaceRole.OWNER, now)]
@@ -130,6 +136,7 @@ async def set_stage(parts: Parts, client: AsyncClient, right: Right) -> Stage:
         "session": encode(Prefix.SESSION, phones["owner"].id),
         "api_key": encode(Prefix.API_KEY, key.id),
         "invitation": encode(Prefix.INVITATION, offer.id),
+        "storage_check": encode(Prefix.STORAGE_CHECK, check.id),
     }
     tokens = {name: _token(parts, session) for name, session in sessions.items()}
     async with parts.db.transaction() as tx:

@@ -64,6 +64,7 @@ DOORWAYS = {
 TESTS_OF_MANY = {
     "tests/api/test_crashes.py": "kill -9 anywhere between the first byte and the answer",
     "tests/api/test_ends_of_streams.py": "what ends WebSockets and event streams, and what is left of them",
+    "tests/api/test_damaged_files.py": "files whose bytes a disk lost or changed, against the whole service",
     "tests/api/test_guessing.py": "guessing passwords, against the whole service",
     "tests/api/test_hostile_clients.py": "clients that are slow, cut off or deaf, against the whole service",
     "tests/api/test_hostile_requests.py": "requests that break a rule, against the whole service",

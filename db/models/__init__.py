@@ -6,7 +6,7 @@ uniqueness, search and order alike on every database.
 
 from db.models.api_keys import ApiKey, ApiKeySecret
 from db.models.events import Event
-from db.models.files import Blob, File, FileStatus, Version
+from db.models.files import Blob, BlobDamage, File, FileStatus, Version
 from db.models.idempotency_keys import IdempotencyKey
 from db.models.jobs import Job, JobState
 from db.models.mail_tokens import MailToken, MailTokenPurpose
@@ -23,6 +23,7 @@ from db.models.people import (
 )
 from db.models.quotas import Quota, QuotaKind
 from db.models.record import FOLDED, JSON_COLUMN, Record
+from db.models.storage_checks import StorageCheck, StorageCheckState
 from db.models.uploads import Upload, UploadPart, UploadState, UploadTransport
 from db.models.workspaces import Invitation, Member, Workspace, WorkspaceRole
 
@@ -32,6 +33,7 @@ __all__ = [
     "ApiKey",
     "ApiKeySecret",
     "Blob",
+    "BlobDamage",
     "Challenge",
     "Event",
     "File",
@@ -50,6 +52,8 @@ __all__ = [
     "RecoveryCode",
     "RefreshToken",
     "Session",
+    "StorageCheck",
+    "StorageCheckState",
     "StreamTicket",
     "TwoFactor",
     "Upload",

@@ -20,13 +20,29 @@ class FileStatus(StrEnum):
     REJECTED = "REJECTED"
 
 
+class BlobDamage(StrEnum):
+    """What is wrong with the bytes of a blob."""
+
+    MISSING = "MISSING"
+    SIZE = "SIZE"
+    DIGEST = "DIGEST"
+    UNREADABLE = "UNREADABLE"
+
+
 class Blob(Record, table=True):
-    """Bytes in a store. `deleted_at` marks bytes that no version needs any more and that are to be removed."""
+    """Bytes in a store. `deleted_at` marks bytes that no version needs any more and that are to be removed.
+
+    `verified_at` is when the bytes were last read and found to be what came in, None before the first time since. The
+    bytes of a blob with `damage` are given to nobody.
+    """
 
     __tablename__ = "blobs"
     __table_args__ = (
         CheckConstraint("size >= 0", name="size"),
+        one_of("damage", BlobDamage),
         Index(None, "deleted_at"),
+        Index(None, "verified_at", "created_at"),
+        Index(None, "damage"),
     )
 
     key: str = Field(primary_key=True)
@@ -37,6 +53,8 @@ class Blob(Record, table=True):
     encryption: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON_COLUMN))
     created_at: datetime
     deleted_at: datetime | None = None
+    verified_at: datetime | None = None
+    damage: BlobDamage | None = Field(default=None, sa_type=String)
 
 
 class File(Record, table=True):

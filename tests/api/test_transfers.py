@@ -371,6 +371,6 @@ async def test_lost_bytes_are_a_fault_told_before_anything_is_sent(shelf: Shelf,
 
     answer = await shelf.get()
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
+    assert (answer.status_code, answer.json()["code"]) == (503, "FILE_DAMAGED")
     assert str(shelf.folder) not in answer.text
     assert await shelf.downloads() == []

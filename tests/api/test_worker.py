@@ -274,6 +274,19 @@ async def test_what_does_not_end_in_time_is_given_back_at_once(db: Database, dat
     await other.close()
 
 
+async def test_what_goes_on_where_it_was_is_given_back_as_soon_as_the_worker_stops(db: Database) -> None:
+    begun = asyncio.Event()
+
+    async def handle(_job: JobRow) -> None:
+        begun.set()
+        await asyncio.sleep(3600)
+
+    await add(db)
+    async with at_work(db, handle, grace_seconds=3600, is_cut_at_once=True):
+        await begun.wait()
+    assert [(row.state, row.attempts) for row in await kept(db)] == [("WAITING", 0)]
+
+
 class Breakable(Database):
     """A database whose transactions can be made to fail."""
 

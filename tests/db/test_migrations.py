@@ -30,6 +30,7 @@ from db.models import (
     RecoveryCode,
     RefreshToken,
     Session,
+    StorageCheck,
     StreamTicket,
     TwoFactor,
     Upload,
@@ -139,6 +140,7 @@ def rows_of_every_table() -> list[SQLModel]:
         Quota(owner_id=workspace.id, kind=QuotaKind.WORKSPACE, quota_limit=2**41, used=2**40, reserved=2**40, files=1),
         IdempotencyKey(user_id=user.id, key="k", request_digest="d", target_id=file.id, created_at=NOW),
         Event(kind="user.created", actor_id=user.id, data={"a": [1]}, created_at=NOW),
+        StorageCheck(requested_by_id=user.id, repairs=True, digests=False, created_at=NOW, updated_at=NOW),
         Job(kind="mail.send", payload={"a": [1]}, run_at=NOW, created_at=NOW, updated_at=NOW),
     ]
 

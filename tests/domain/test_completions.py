@@ -164,8 +164,8 @@ async def test_what_has_gone_on_since_it_was_found_is_left_alone(
     scene: Scene, backends: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = await announced(backends, scene)
-    await upload_sweeps._expire(backends, upload.id, scene.clock.now())
-    await upload_sweeps._verify_after_all(backends, upload.id)
+    await upload_sweeps.expire(backends, upload.id, scene.clock.now())
+    await upload_sweeps.verify_after_all(backends, upload.id, scene.clock.now())
     assert (await now_of(scene.db, upload)).state == UploadState.OPEN
 
     async def found(*_: object) -> list[UUID]:

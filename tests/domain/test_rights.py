@@ -107,6 +107,7 @@ ON_BOTH = {
     "update_api_key",
     "activity",
     "set_user_role",
+    "check_storage",
 }
 PREFIXES = ("file", "ver", "user", "wsp", "upl")
 TOLD_APART = {"x-request-id", "date", "content-length"}
@@ -163,7 +164,7 @@ def calls_of(verb: str) -> list[Call]:
 
 def _named(verb: str, place: Path) -> str:
     noun = verb.partition(": ")[2] or (
-        verb if verb in {"file", "workspace", "upload_session"} else verb.partition("_")[2]
+        verb if verb in {"file", "workspace", "upload_session", "storage_check"} else verb.partition("_")[2]
     )
     return NAMED.get(place[-1]) or NAMED_BY_VERB.get(verb) or NAMED_BY_VERB.get(noun, noun)
 

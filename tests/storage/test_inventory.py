@@ -1,6 +1,7 @@
 """What there is in a store is found, whoever knows of it."""
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from storage import inventory
 from storage.direct_targets import DirectTargets
 from storage.disk import DiskStore
 from storage.keys import new_key, path_of
-from storage.store import BlobMissing, Entry
+from storage.store import BlobMissing, BlobUnreadable, Entry, StoreError
 from tests.storage.blobs import BYTES, MIB, open_files, put, sums, sums_of
 
 
@@ -111,6 +112,23 @@ async def test_a_blob_is_summed_up_again_at_the_pace_that_is_given(store: DiskSt
     assert sums_of(await store.sum_up((await put(store, b"")).key, pace)) == sums(b"")
     with pytest.raises(BlobMissing):
         await store.sum_up(new_key(), pace)
+
+
+async def test_bytes_that_cannot_be_read_are_told_from_a_disk_that_does_not_answer(
+    store: DiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = await put(store, BYTES)
+    for number, told in ((errno.EIO, BlobUnreadable), (errno.ESTALE, StoreError)):
+
+        def broken(*_arguments: object, number: int = number) -> bytes:
+            raise OSError(number, "broken")
+
+        monkeypatch.setattr(os, "pread", broken)
+        with pytest.raises(StoreError) as caught:
+            await store.sum_up(stored.key, at_any_pace)
+        assert caught.type is told
+    store._threads.close()
+    assert open_files(tmp_path) == []
 
 
 async def test_who_stops_summing_up_leaves_nothing_open(

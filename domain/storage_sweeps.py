@@ -1,0 +1,73 @@
+"""What nobody wants any more and nobody ended: bytes that no record names, and old events of uploads.
+
+Safe beside other processes, and while uploads are under way: see `domain.orphans`.
+"""
+
+import logging
+from contextlib import aclosing
+from datetime import datetime, timedelta
+
+from db import blobs, events, storage_checks
+from db.engine import Database
+from domain import orphans
+from domain.backends import Backends
+from domain.events import EventKind
+from domain.storage_check_jobs import CHECK_JOB
+
+BATCH = 500
+_UPLOAD_EVENTS = (
+    EventKind.UPLOAD_CREATED,
+    EventKind.UPLOAD_ABORTED,
+    EventKind.UPLOAD_EXPIRED,
+    EventKind.UPLOAD_REJECTED,
+)
+
+_log = logging.getLogger(__name__)
+
+
+async def sweep_strays(backends: Backends, grace: timedelta) -> None:
+    """Remove unfinished bytes that no upload goes on with, and that nobody has touched for so long.
+
+    They are what a process left that was killed between somebody's removal of the bytes and its own last write.
+    """
+    now = backends.ports.clock.now()
+    async with aclosing(backends.store.incoming()) as batches:
+        async for batch in batches:
+            aged = [entry for entry in batch if entry.age_seconds >= grace.total_seconds()]
+            for entry in await orphans.strays_among(backends, aged):
+                if await orphans.remove_stray(backends, entry.key, now):
+                    _log.warning("unfinished bytes of no upload were removed: %s", entry.key)
+
+
+async def sweep_orphans(backends: Backends, grace: timedelta) -> None:
+    """Remove blobs that no record names, and that have lain there for so long.
+
+    A database that knows of no blob at all removes none: it is new, or it is another store's.
+    """
+    now = backends.ports.clock.now()
+    async with backends.db.reading() as rows:
+        if not await blobs.count(rows):
+            return
+    async with aclosing(backends.store.blobs()) as batches:
+        async for batch in batches:
+            aged = [entry for entry in batch if entry.age_seconds >= grace.total_seconds()]
+            for entry in await orphans.orphans_among(backends, aged):
+                if await orphans.remove_orphan(backends, entry.key, now):
+                    _log.warning("bytes that no record names were removed: %s", entry.key)
+
+
+async def sweep_upload_events(db: Database, before: datetime) -> None:
+    """Remove what is remembered of how uploads went before that time, in small batches. All other events stay."""
+    removed = BATCH
+    while removed == BATCH:
+        async with db.transaction() as tx:
+            removed = await events.forget(tx, _UPLOAD_EVENTS, before, BATCH)
+
+
+async def sweep_checks(db: Database, now: datetime) -> None:
+    """End a check whose job was given up."""
+    async with db.reading() as rows:
+        under_way = await storage_checks.live(rows)
+    if under_way is not None:
+        async with db.transaction() as tx:
+            await storage_checks.fail_abandoned(tx, CHECK_JOB, now)
