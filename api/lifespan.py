@@ -75,7 +75,7 @@ async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: flo
         if time.monotonic() >= next_at:
             grace = parts.storage_policy.orphan_grace
             next_at = time.monotonic() + min(grace.total_seconds(), ORPHAN_SECONDS)
-            await _attempted(sweep_orphans(parts.backends, grace))
+            await _attempted(sweep_orphans(parts.backends, timedelta(seconds=lease_seconds), grace))
         await _attempted(request_scrub(parts.backends, parts.storage_policy))
         with suppress(TimeoutError):
             async with asyncio.timeout(lease_seconds):

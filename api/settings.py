@@ -212,7 +212,8 @@ class Settings(BaseSettings):
     )
 
     orphan_seconds: Count = Field(
-        7 * DAY, description="How long bytes that no record names lie in the store before they are removed."
+        7 * DAY,
+        description="How long bytes that no record names are kept after they were found.",
     )
     upload_event_seconds: Count = Field(
         90 * DAY, description="How long the audit log tells how uploads went; what became of files it tells for ever."

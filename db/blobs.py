@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
@@ -57,6 +57,11 @@ async def count(rows: Rows) -> int:
     """How many blobs are recorded, those that are to be removed among them."""
     number: int = await rows.scalar(select(func.count()).select_from(Blob))
     return number
+
+
+async def are_any_wanted(rows: Rows) -> bool:
+    """Whether there is a blob at all that is not to be removed."""
+    return bool(await rows.scalar(select(exists().where(col(Blob.deleted_at).is_(None)))))
 
 
 async def unverified(rows: Rows, store: str, before: datetime, limit: int) -> list[BlobRow]:

@@ -29,6 +29,24 @@ async def strays_among(backends: Backends, entries: Collection[Entry]) -> list[E
     return [entry for entry in free if entry.key not in growing]
 
 
+async def is_ours(rows: Rows) -> bool:
+    """Whether the database knows of bytes at all. If not it is new, or another store's: then it has no say in them."""
+    return await blobs.are_any_wanted(rows)
+
+
+async def mark_orphans(backends: Backends, keys: Sequence[str], now: datetime, until: datetime) -> list[str]:
+    """Have blobs that no record names removed after that time, by `domain.blobs.sweep`; those that still had none."""
+    try:
+        async with backends.db.transaction() as tx:
+            claimed = await _claimed(tx, keys)
+            orphaned = [key for key in keys if key not in claimed]
+            if orphaned:
+                await blobs.fence(tx, orphaned, backends.store.name, now, until)
+    except Duplicate:
+        return []  # one of them is claimed in this very moment: the next sweep sees to the others
+    return orphaned
+
+
 async def remove_orphan(backends: Backends, key: str, now: datetime) -> bool:
     """Remove bytes that no record names, unless one does meanwhile; none can be written for them then. Whether it did.
 

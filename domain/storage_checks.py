@@ -22,11 +22,13 @@ from domain.blobs import remove
 from domain.storage_comparison import Pair, pairs
 from domain.storage_findings import Finding, FindingKind, Progress
 from domain.upload_sweeps import expire, verify_after_all
-from storage.store import Entry
+from storage.store import Entry, StoreError
 
 OVERDUE_AFTER = timedelta(hours=1)
 """What a sweep would have done by then, if there was one, is a finding."""
 BATCH = 100
+MOST_MISSING = 100
+"""When so many in a row are missing, it is not they that are lost."""
 _FIRST = UUID(int=0)
 _Mend: TypeAlias = Callable[[], Awaitable[bool]]
 _Remove: TypeAlias = Callable[[Backends, str, datetime], Awaitable[bool]]
@@ -65,12 +67,10 @@ async def check_storage(backends: Backends, terms: CheckTerms, progress: Progres
     Raises StoreError, and whatever the witness raises.
     """
     async with backends.db.reading() as rows:
-        recorded = await blobs.count(rows)
-    if progress.stage == 0:
-        progress.blobs_total = recorded
-    check = _Check(backends, terms, progress, witness)
-    # A database that knows of no blob at all is new, or another one's: whose bytes these are is not for it to say.
-    check.may_remove = terms.repairs and recorded > 0
+        if progress.stage == 0:
+            progress.blobs_total = await blobs.count(rows)
+        may_remove = terms.repairs and await orphans.is_ours(rows)
+    check = _Check(backends, terms, progress, witness, may_remove=may_remove)
     stages = (check.compare_blobs, check.look_for_strays, check.look_for_stale_uploads, check.compare_ledger)
     for number, look in enumerate(stages):
         if progress.stage == number:
@@ -80,13 +80,16 @@ async def check_storage(backends: Backends, terms: CheckTerms, progress: Progres
 
 
 class _Check:
-    def __init__(self, backends: Backends, terms: CheckTerms, progress: Progress, witness: Witness) -> None:
+    def __init__(
+        self, backends: Backends, terms: CheckTerms, progress: Progress, witness: Witness, *, may_remove: bool
+    ) -> None:
         self._backends = backends
         self._terms = terms
         self._progress = progress
         self._witness = witness
-        self.may_remove = terms.repairs
+        self._may_remove = may_remove
         self._suspects: list[Entry] = []
+        self._missing = 0
 
     async def compare_blobs(self) -> None:
         db, store = self._backends.db, self._backends.store
@@ -150,9 +153,15 @@ class _Check:
             await self._judge_removed(record, entry)
         elif entry is None or entry.size != record.size or record.damage is not None or self._terms.digests:
             damage = await damages.examine(self._backends, record, self._pace)
+            self._judge_disk(damage)
             if damage is not None:
                 kind, sentence = _DAMAGES[damage]
                 await self._found(Finding(kind, record.key, sentence, record.size), None)
+
+    def _judge_disk(self, damage: BlobDamage | None) -> None:
+        self._missing = self._missing + 1 if damage is BlobDamage.MISSING else 0
+        if self._missing == MOST_MISSING:
+            raise StoreError(f"{MOST_MISSING} blobs in a row are missing: is the disk there that they are on?")
 
     async def _judge_removed(self, record: BlobRow, entry: Entry | None) -> None:
         now = self._backends.ports.clock.now()
@@ -173,7 +182,7 @@ class _Check:
             await self._found(finding, self._removal(orphans.remove_orphan, entry.key))
 
     def _removal(self, removing: _Remove, key: str) -> _Mend | None:
-        return partial(removing, self._backends, key, self._backends.ports.clock.now()) if self.may_remove else None
+        return partial(removing, self._backends, key, self._backends.ports.clock.now()) if self._may_remove else None
 
     async def _purge(self, key: str) -> bool:
         return key in await remove(self._backends.db, self._backends.store, [key])

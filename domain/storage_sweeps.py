@@ -7,7 +7,7 @@ import logging
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
-from db import blobs, events, storage_checks
+from db import events, storage_checks
 from db.engine import Database
 from domain import orphans
 from domain.backends import Backends
@@ -31,6 +31,9 @@ async def sweep_strays(backends: Backends, grace: timedelta) -> None:
     They are what a process left that was killed between somebody's removal of the bytes and its own last write.
     """
     now = backends.ports.clock.now()
+    async with backends.db.reading() as rows:
+        if not await orphans.is_ours(rows):
+            return
     async with aclosing(backends.store.incoming()) as batches:
         async for batch in batches:
             aged = [entry for entry in batch if entry.age_seconds >= grace.total_seconds()]
@@ -39,21 +42,23 @@ async def sweep_strays(backends: Backends, grace: timedelta) -> None:
                     _log.warning("unfinished bytes of no upload were removed: %s", entry.key)
 
 
-async def sweep_orphans(backends: Backends, grace: timedelta) -> None:
-    """Remove blobs that no record names, and that have lain there for so long.
+async def sweep_orphans(backends: Backends, age: timedelta, grace: timedelta) -> None:
+    """Have blobs that no record names, and that nobody has touched for `age`, removed after `grace`.
 
-    A database that knows of no blob at all removes none: it is new, or it is another store's.
+    Not at once, however old they are: whoever restored an older database, or has the service run with another one,
+    has until then to find out.
     """
     now = backends.ports.clock.now()
     async with backends.db.reading() as rows:
-        if not await blobs.count(rows):
+        if not await orphans.is_ours(rows):
             return
     async with aclosing(backends.store.blobs()) as batches:
         async for batch in batches:
-            aged = [entry for entry in batch if entry.age_seconds >= grace.total_seconds()]
-            for entry in await orphans.orphans_among(backends, aged):
-                if await orphans.remove_orphan(backends, entry.key, now):
-                    _log.warning("bytes that no record names were removed: %s", entry.key)
+            aged = [entry for entry in batch if entry.age_seconds >= age.total_seconds()]
+            found = await orphans.orphans_among(backends, aged)
+            keys = [entry.key for entry in found]
+            for key in await orphans.mark_orphans(backends, keys, now, now + grace) if keys else ():
+                _log.warning("bytes that no record names will be removed: %s", key)
 
 
 async def sweep_upload_events(db: Database, before: datetime) -> None:

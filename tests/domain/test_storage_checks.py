@@ -79,6 +79,20 @@ async def test_lost_and_changed_bytes_are_found_and_their_records_stay(
     assert damages == ["DIGEST", "MISSING", "SIZE"], "once each, however often they are found"
 
 
+async def test_a_disk_that_is_away_is_not_taken_for_so_many_lost_files(
+    backends: Backends, scene: Scene, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.storage_checks.MOST_MISSING", 3)
+    keys = sorted([await kept(backends, scene.people["owner"]) for _ in range(5)])
+    for key in (keys[0], keys[1], keys[3]):
+        lying(folder, key).unlink()
+    assert len(await checked(backends, digests=True)) == 3
+    lying(folder, keys[2]).unlink()
+    with pytest.raises(StoreError, match="is the disk there"):
+        await checked(backends)
+    assert len(await events_of(backends, "file.damaged")) == 4
+
+
 async def test_what_is_whole_again_is_cleared_by_the_next_check(backends: Backends, scene: Scene, folder: Path) -> None:
     key = await kept(backends, scene.people["owner"])
     flip(folder, key)
