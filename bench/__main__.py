@@ -8,15 +8,17 @@ from dataclasses import replace
 from bench.downloads import measure_downloads
 from bench.effort import FULL, QUICK, Effort
 from bench.lists import measure_lists
-from bench.results import Figures, machine, write
+from bench.results import Table, machine, write
 from bench.servers import House, open_house
+from bench.subscriptions import measure_subscriptions
 from bench.transports import measure_transports
 from bench.uploads import measure_uploads
 
-PROMISES: dict[str, Callable[[House, Effort], Awaitable[Figures]]] = {
+PROMISES: dict[str, Callable[[House, Effort], Awaitable[Table]]] = {
     "uploads": measure_uploads,
     "downloads": measure_downloads,
     "lists": measure_lists,
+    "subscriptions": measure_subscriptions,
     "transports": measure_transports,
 }
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -58,6 +59,14 @@ class Targets:
     ratios: dict[str, float | None]
     memory: int | None = None
     in_mib: bool = False
+
+
+class Table(Protocol):
+    """The result of a promise."""
+
+    def table(self) -> str:
+        """As Markdown."""
+        ...
 
 
 @dataclass(slots=True)

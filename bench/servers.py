@@ -116,6 +116,14 @@ async def stock(house: House, place: Place) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
+async def stock_broadcast(house: House) -> AsyncIterator[Server]:
+    """Strawberry's stock view with subscriptions."""
+    port = free_port()
+    with _process(port, sys.executable, "-m", "bench.stock_broadcast", str(port)) as pid:
+        yield Server(port, pid, "", _folder(house, "broadcast"))
+
+
+@asynccontextmanager
 async def bare(house: House) -> AsyncIterator[Server]:
     """The bare socket server."""
     folder = _folder(house, "bare")

@@ -10,7 +10,8 @@ from httpx2 import AsyncClient
 from api import guards
 from api.settings import Settings
 from db.models import WorkspaceRole
-from tests.api.frames import dialled, frame, opened, subscribe, text
+from db.rates import Rate
+from tests.api.frames import dialled, frame, handshake, opened, subscribe, text
 from tests.api.hostile_messages import WATCH, WATCH_PLACE, WATCH_UPLOAD
 from tests.api.inside import Inside, inside
 from tests.api.test_hostile_streams import get
@@ -142,6 +143,25 @@ async def test_a_token_whose_time_is_over_ends_what_it_began(
         async with opened(service.port) as late:
             await late.send(text({"type": "connection_init", "payload": {"authorization": f"Bearer {ada.token}"}}))
             assert (await late.ended())[0] == FORBIDDEN
+        assert await service.is_quiet()
+
+
+async def test_handshakes_and_operations_count_against_the_limits_of_requests(settings: Settings) -> None:
+    limits = {"rate_limits": True, "requests_per_address": Rate(8, 3600), "requests_per_user": Rate(5, 3600)}
+    async with inside(settings.model_copy(update=limits)) as service:
+        ada = await sign_up(service.client)
+        async with opened(service.port, ada.token) as raw:
+            codes = []
+            for number in range(8):
+                await raw.send(subscribe(str(number), "{ nonsense }"))
+                codes.append((await raw.message())["payload"][0]["extensions"]["code"])
+            assert codes == ["GRAPHQL_VALIDATION_FAILED"] * 5 + ["RATE_LIMITED"] * 3
+        statuses = []
+        for _ in range(8):
+            async with dialled(service.port) as raw:
+                await raw.send(handshake())
+                statuses.append(await raw.status())
+        assert statuses == [101] * 6 + [429] * 2
         assert await service.is_quiet()
 
 
