@@ -25,7 +25,9 @@ class Corked:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Hold a head, or send what is held and the data together."""
+        """Hold a head, or send what is held and the data together; nothing more once the connection is being closed."""
+        if self._transport.is_closing():
+            return  # not every loop's transport takes it and forgets it
         held, self._held = self._held, b""
         if held:
             if len(data) <= JOINED_BYTES:

@@ -124,6 +124,11 @@ class LimitedHeads(HttpToolsProtocol):
             self._refuse(400, "A WebSocket is asked for once the request before it has its answer.")
         else:
             super().handle_websocket_upgrade()
+            self._forget()
+
+    def _forget(self) -> None:
+        # The parser and this know each other, and would wait for the collector for as long as the connection lasts.
+        del self.parser
 
     def _should_upgrade(self) -> bool:
         # HTTP/1.0 knows no upgrade: such a header is ignored (RFC 9110 section 7.8).

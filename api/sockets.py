@@ -104,6 +104,9 @@ class Sockets(WebSocketsSansIOProtocol):
     async def send(self, message: ASGISendEvent) -> None:
         """Send what the application says, which may be that this is the end."""
         await super().send(message)
+        if message["type"] == "websocket.accept" and hasattr(self, "response"):
+            # Nobody asks for them any more, and connections are many and last.
+            del self.request, self.response
         if self.close_sent:
             self._end_soon()
 

@@ -39,7 +39,6 @@ def besieged(folder: Path) -> Iterator[People]:
         "CAIRN_MAXIMUM_SUBSCRIPTIONS": str(MAXIMUM_SUBSCRIPTIONS),
         "CAIRN_MAXIMUM_STREAMS": str(MAXIMUM_STREAMS),
         "CAIRN_STALL_SECONDS": str(STALL_SECONDS),
-        "CAIRN_MAXIMUM_OPERATIONS_BYTES": "100000",
         "CAIRN_LOG_LEVEL": "debug",
     }
     with serving(folder, environment) as live:

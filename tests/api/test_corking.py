@@ -80,3 +80,11 @@ async def test_everything_else_is_the_transports_own() -> None:
     assert not transport.is_closing()
     wire.close()
     assert transport.is_closing()
+
+
+async def test_nothing_is_written_to_a_connection_that_is_being_closed() -> None:
+    transport, wire = corked()
+    transport.write(HEAD)
+    transport.close()
+    transport.write(b"ok")
+    assert wire.writes == [HEAD]
