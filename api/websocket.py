@@ -33,7 +33,7 @@ from api.socket_messages import (
 )
 from api.socket_operations import SocketGone, SocketOperations
 from api.streams import Streams
-from domain.errors import BadCredential
+from domain.errors import BadCredential, Refusal
 from domain.stream_errors import TooManyStreams
 from schema.answers import Report
 
@@ -104,7 +104,7 @@ class _Connection:
         self._receive = receive
         self._send = send
         self._leaving = ExitStack()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[Refusal] | None = None
         self._operations: SocketOperations | None = None
 
     async def accept(self, subprotocol: str | None) -> None:
@@ -126,10 +126,16 @@ class _Connection:
             self._sockets.operations, Asker(self._scope, standing), guard, self._tell, self._sockets.report
         )
         await self._tell(acknowledged())
-        self._tasks = {asyncio.create_task(self._read(operations)), asyncio.create_task(_watch(guard))}
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        self._watching = watching = asyncio.create_task(guard.until_over())
+        try:
+            async with asyncio.timeout(None) as reading:
+                # No task of its own reads: there are thousands of connections, and most have nothing to say.
+                watching.add_done_callback(stop := lambda _: reading.reschedule(0))
+                await self._read(operations)
+        except TimeoutError:
+            raise forbidden(watching.result().message) from None
+        finally:
+            watching.remove_done_callback(stop)
 
     async def close(self, close: Close) -> None:
         """End the connection for a reason."""
@@ -137,10 +143,9 @@ class _Connection:
 
     async def end(self) -> None:
         """End everything that goes on."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
         if self._operations is not None:
             await self._operations.end()
         self._leaving.close()
@@ -198,10 +203,6 @@ class _Connection:
             raise SocketGone from None
         except OSError:
             raise SocketGone from None
-
-
-async def _watch(guard: Guard) -> None:
-    raise forbidden((await guard.until_over()).message)
 
 
 def _credential_in(message: SocketMessage) -> Credential | None:
