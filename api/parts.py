@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from api import policies
 from api.credentials import Authenticator
 from api.key_uses import KeyUses
 from api.mail import mailer_of
@@ -17,7 +18,6 @@ from api.streams import Streams
 from api.worker import Worker
 from db.bus import Carrier
 from db.engine import Database
-from db.models import MailTokenPurpose
 from db.postgres_carrier import PostgresCarrier
 from db.rates import RateCounter
 from db.redis import RedisLink
@@ -29,17 +29,7 @@ from domain.jobs import JobKind, JobKinds
 from domain.mails import MAIL_JOB, send_mail
 from domain.password_resets import RESET_JOB, send_reset
 from domain.passwords import MEMORY_BYTES
-from domain.policy import (
-    KeyPolicy,
-    Limit,
-    MailTokenLifetimes,
-    Rates,
-    SessionPolicy,
-    StoragePolicy,
-    UploadPolicy,
-    UploadSessionPolicy,
-    WorkspacePolicy,
-)
+from domain.policy import KeyPolicy, StoragePolicy
 from domain.ports import Ports
 from domain.scrubs import SCRUB_JOB, scrub_by_job
 from domain.signatures import Signer
@@ -97,31 +87,14 @@ def parts_of(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> Parts:
             token_keys(settings, given), settings.public_url, timedelta(seconds=settings.access_token_seconds)
         ),
         signer=_signer(given),
-        policy=UploadPolicy(
-            maximum_file_bytes=settings.maximum_file_bytes,
-            maximum_files=settings.maximum_files,
-            allowed_extensions=settings.allowed_extensions,
-            blocked_extensions=settings.blocked_extensions,
-        ),
-        workspace_policy=WorkspacePolicy(
-            quota_bytes=settings.workspace_quota_bytes,
-            user_quota_bytes=settings.user_quota_bytes,
-            invitation_lifetime=timedelta(seconds=settings.invitation_seconds),
-        ),
-        upload_sessions=UploadSessionPolicy(
-            lifetime=timedelta(seconds=settings.upload_seconds),
-            memory=timedelta(seconds=settings.upload_memory_seconds),
-            maximum_open=settings.maximum_open_uploads,
-            part_bytes=settings.part_bytes,
-            verified_at_once_bytes=settings.verified_at_once_bytes,
-        ),
-        session_policy=SessionPolicy(
-            idle=timedelta(seconds=settings.refresh_token_seconds), maximum=timedelta(seconds=settings.session_seconds)
-        ),
+        policy=policies.upload_policy(settings),
+        workspace_policy=policies.workspace_policy(settings),
+        upload_sessions=policies.upload_session_policy(settings),
+        session_policy=policies.session_policy(settings),
         key_policy=KeyPolicy(settings.maximum_api_keys),
-        mail_token_lifetimes=_mail_token_lifetimes(settings),
+        mail_token_lifetimes=policies.mail_token_lifetimes(settings),
         limiter=RateCounter(redis),
-        rates=_rates(settings),
+        rates=policies.rates(settings),
         public_url=settings.public_url,
         store_name=store.name,
     )
@@ -135,7 +108,7 @@ def parts_of(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> Parts:
         authenticator=Authenticator(db, ports, KeyUses.into(db, clock)),
         carriers=_carriers(settings.database_url, redis),
         streams=Streams(settings.maximum_streams),
-        storage_policy=_storage_policy(settings),
+        storage_policy=policies.storage_policy(settings),
     )
 
 
@@ -160,15 +133,6 @@ def _kept_up(name: str, handle: Callable[[Backends, StoragePolicy, JobRow], Awai
     return JobKind(name, own, timeout_seconds=STORE_SECONDS, is_cut_at_once=True)
 
 
-def _storage_policy(settings: Settings) -> StoragePolicy:
-    return StoragePolicy(
-        orphan_grace=timedelta(seconds=settings.orphan_seconds),
-        upload_events=timedelta(seconds=settings.upload_event_seconds),
-        scrub_interval=timedelta(seconds=settings.scrub_seconds),
-        scrub_bytes=settings.scrub_bytes_per_second,
-    )
-
-
 def _carriers(database_url: str, redis: RedisLink | None) -> list[Carrier]:
     """What takes news to other processes, the better first. An embedded database has one process, so far."""
     by_redis: list[Carrier] = [RedisCarrier(redis)] if redis else []
@@ -176,15 +140,6 @@ def _carriers(database_url: str, redis: RedisLink | None) -> list[Carrier]:
     return by_redis + by_postgres
 
 
-def _mail_token_lifetimes(settings: Settings) -> MailTokenLifetimes:
-    return {purpose: timedelta(seconds=getattr(settings, f"{purpose.lower()}_seconds")) for purpose in MailTokenPurpose}
-
-
 def _signer(given: tuple[bytes, ...]) -> Signer:
     newest, *older = (derive_key(secret, SIGNED_URLS) for secret in given)
     return Signer(newest, tuple(older))
-
-
-def _rates(settings: Settings) -> Rates:
-    limits = Limit if settings.rate_limits else ()
-    return {limit: getattr(settings, limit.replace("-", "_")) for limit in limits}

@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import text, update
 from sqlmodel import col
 
-from db import blobs, quotas
+from db import quotas
 from db.models import Blob, QuotaKind, UploadState
 from db.quotas import Entry as Line
 from domain import orphans, storage_comparison
 from domain.backends import Backends
+from domain.blobs import remove
+from domain.files import purge_files
 from domain.storage_checks import CheckTerms, check_storage
 from domain.storage_findings import MAXIMUM_KEPT, Finding, FindingKind, Progress
 from storage.keys import new_key
@@ -34,7 +36,7 @@ from tests.domain.keeping import (
 )
 from tests.domain.receiving import Faulty, announced, changed, completed, now_of, piece
 from tests.records import NOW
-from tests.scenes import Scene
+from tests.scenes import FACTS, Scene
 
 
 @pytest.fixture
@@ -381,10 +383,11 @@ async def test_beside_a_service_that_works_nothing_is_found(backends: Backends, 
     async def working() -> None:
         for _ in range(6):
             upload = await piece(backends, await announced(backends, scene))
-            done = await completed(backends, scene, upload)
+            file_id = (await completed(backends, scene, upload)).file_id
+            assert file_id is not None
             async with scene.db.transaction() as tx:
-                await blobs.mark_deleted(tx, [done.blob_key], scene.clock.now())
-            await backends.store.delete(done.blob_key)
+                purged = await purge_files(tx, scene.ports, scene.viewer("owner"), [file_id], FACTS)
+            await remove(backends.db, backends.store, purged.blob_keys)
 
     async def checking() -> list[Finding]:
         return [finding for _ in range(10) for finding in await checked(backends, repairs=True, digests=True)]
