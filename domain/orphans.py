@@ -18,7 +18,9 @@ async def orphans_among(backends: Backends, entries: Collection[Entry]) -> list[
     free = await _not_in_flight(backends, entries)
     async with backends.db.reading() as rows:
         claimed = await _claimed(rows, [entry.key for entry in free])
-    return [entry for entry in free if entry.key not in claimed]
+    # Measured last: who purges a file removes its bytes before the record, and they were listed before both.
+    unclaimed = [entry for entry in free if entry.key not in claimed]
+    return [entry for entry in unclaimed if await backends.store.measure(entry.key) is not None]
 
 
 async def strays_among(backends: Backends, entries: Collection[Entry]) -> list[Entry]:
