@@ -1,19 +1,17 @@
 """A running service with everyone who may ask it something, and one of each thing that they may ask about."""
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
 from typing import Any
 
-from httpx2 import AsyncClient, Response
+from httpx2 import AsyncClient
 from sqlalchemy import TextClause, text
 from uuid_utils.compat import uuid7
 
 from api.parts import Parts
-from db.bus import News
 from db.models import (
     ApiKey,
     ApiKeySecret,
@@ -29,19 +27,16 @@ from db.models import (
     WorkspaceRole,
 )
 from domain.downloads import Disposition, LinkTerms, sign_download
-from domain.events import EventKind
 from domain.key_secrets import draw_prefix, draw_secret
 from domain.opaque_tokens import OpaqueToken, draw_token
 from domain.passwords import hash_password
 from domain.rights import Outcomes, Right
 from domain.scopes import Scope
 from domain.tokens import Holder
-from domain.topics import of_files
 from domain.viewer import Viewer
 from schema.ids import Prefix, decode, encode
 from tests.asking import HASHING_BYTES, PASSWORD, Account, ask, uploaded
 from tests.backstage import uuid_of
-from tests.streaming import bus_of
 
 ASKERS = Outcomes._fields
 PEOPLE = ("owner", "editor", "viewer", "stranger", "administrator", "disabled", "companion", "deputy")
@@ -76,18 +71,6 @@ class Stage:
         """All that the service remembers, by table: values as the database has them."""
         async with self.parts.db.reading() as rows:
             return {name: {str(row) for row in await rows.all(remembered)} for name, remembered in _remembered()}
-
-    async def stirred(self, asking: Coroutine[Any, Any, Response]) -> Response:
-        """The answer of somebody who is told what happens to the files, while something does."""
-        happening = News(
-            of_files(decode(Prefix.WORKSPACE, self.ids["workspace"])),
-            {"kind": EventKind.FILE_RENAMED, "file": uuid7().hex, "actor": None, "at": datetime.now(UTC).isoformat()},
-        )
-        bus, task = bus_of(self.client), asyncio.create_task(asking)
-        while not task.done():
-            bus.tell([happening])
-            await asyncio.wait({task}, timeout=0.02)
-        return task.result()
 
     def link(self, asker: str, file_id: str, version_id: str) -> str:
         """A link to a content in the name of an asker, whatever it may see; nobody signs none."""

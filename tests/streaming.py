@@ -2,17 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from httpx2 import AsyncClient, Request, Response
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Message, Scope
+from uuid_utils.compat import uuid7
 
 from api.websocket import GraphQLSockets
-from db.bus import Bus
+from db.bus import Bus, News
+from domain.events import EventKind
 
 STREAM = {"Accept": "text/event-stream"}
 PATIENCE_SECONDS = 30
@@ -123,8 +126,18 @@ async def streaming(
 
 
 async def first_answer(client: AsyncClient, body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    """The first answer of a stream, as if it were the only one."""
+    """The first answer of a stream, as if it were the only one. Something happens to whatever files are watched."""
     async with streaming(client, body["query"], headers, **body["variables"]) as stream:
-        answer = await stream.next()
+        answer = await _while_something_happens(bus_of(client), stream.next())
         kept = {**stream.headers, "content-type": "application/json"}
         return Response(stream.status, headers=kept, json=answer)
+
+
+async def _while_something_happens(bus: Bus, coming: Coroutine[Any, Any, Any]) -> Any:
+    now = datetime.now(UTC).isoformat()
+    change = {"kind": EventKind.FILE_RENAMED, "file": uuid7().hex, "actor": None, "at": now}
+    answer = asyncio.create_task(coming)
+    while not answer.done():
+        bus.tell([News(topic, change) for topic in tuple(bus.topics) if topic.startswith("files:")])
+        await asyncio.wait({answer}, timeout=0.02)
+    return answer.result()

@@ -129,8 +129,7 @@ class Call:
             given = _given(self.verb, stage) | told
             if ("input", "replaces") in told:
                 given.pop(("input", "name"), None)  # a new version has the name of its file
-            asking = field_of(self.verb).ask(stage.client, stage.headers[asker], given)
-            return await (asking if self.verb != "file_changed" else stage.stirred(asking))
+            return await field_of(self.verb).ask(stage.client, stage.headers[asker], given)
         if self.verb == "continue_by_tus":
             url = ROUTES[self.verb].format(upload_session_id=told["upload_session_id",])
             return await stage.client.patch(url, headers={**stage.headers[asker], **NO_BYTES})
