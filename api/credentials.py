@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from api.bodies import MAXIMUM_URL_PARAMETERS
 from api.key_uses import KeyUses
-from api.negotiation import takes_streams
+from api.negotiation import AnswerType, answer_type
 from db.engine import Database
 from domain.errors import BadCredential
 from domain.key_holders import holder_of
@@ -74,8 +74,8 @@ class Authenticator:
         headers = Headers(scope=scope)
         if credential_of(headers) is not None:
             raise BadCredential(message=TWO_CREDENTIALS)
-        if not takes_streams(headers.get("accept")):
-            raise BadCredential(message="A ticket is for event streams: accept them.")
+        if answer_type(headers.get("accept")) is not AnswerType.STREAM:
+            raise BadCredential(message="A ticket is for event streams: accept nothing else.")
         stream_pass = await redeem(self.db, self.ports, ticket)
         return await _standing(partial(viewer_of_pass, self.db, self.ports, stream_pass))
 

@@ -58,8 +58,13 @@ class Batches(Generic[Question, Answer]):
             # Here, not when the task is seen to be done: a question that came in between would wait for nobody.
             self._under_way -= 1
 
+    def _next_together(self) -> dict[asyncio.Future[Answer | None], Question]:
+        """Those that have waited longest, and whoever asks the same as one of them: that costs nothing more."""
+        questions = set(islice(dict.fromkeys(self._waiting.values()), self._maximum_together))
+        return {future: question for future, question in self._waiting.items() if question in questions}
+
     async def _answer_some(self) -> None:
-        asked = dict(islice(self._waiting.items(), self._maximum_together))
+        asked = self._next_together()
         for future in asked:
             del self._waiting[future]
         try:

@@ -129,6 +129,9 @@ async def test_a_ticket_is_for_streams_alone_and_stands_alone(client: AsyncClien
     ticket = await ticket_for(client, ada)
     answer = await client.get("/graphql", params={"query": "{ viewer { id } }", "ticket": ticket})
     assert (answer.status_code, codes(answer.json())) == (401, ["UNAUTHENTICATED"])
+    either = {"accept": "text/event-stream, application/json"}
+    answer = await client.get("/graphql", params={"query": "{ viewer { id } }", "ticket": ticket}, headers=either)
+    assert (answer.status_code, codes(answer.json())) == (401, ["UNAUTHENTICATED"])
     both = await by_url(client, CHANGES, ada.headers, ticket=ticket)
     assert (both.status, codes(await both.next())) == (401, ["UNAUTHENTICATED"])
     many = await by_url(client, CHANGES, {}, ticket=ticket, **dict.fromkeys("abcdefghijklmnopqrst", ""))

@@ -78,6 +78,18 @@ async def test_no_more_than_so_many_go_together_or_at_once(oracle: Oracle) -> No
     assert max(map(len, oracle.asked)) == 10
 
 
+async def test_any_number_that_ask_the_same_are_answered_at_once(oracle: Oracle) -> None:
+    together = Batches(oracle.load, at_once=1, maximum_together=2)
+    oracle.gate.clear()
+    asking = [asyncio.create_task(together.ask(0))]
+    await asyncio.sleep(0.01)
+    asking += [asyncio.create_task(together.ask(number % 3)) for number in range(30)]
+    await asyncio.sleep(0.01)
+    oracle.gate.set()
+    assert await asyncio.gather(*asking) == [0, *(2 * (number % 3) for number in range(30))]
+    assert oracle.asked == [{0}, {0, 1}, {2}]
+
+
 async def test_a_failure_is_raised_for_those_who_went_together_and_nobody_else(oracle: Oracle) -> None:
     together = Batches(oracle.load, at_once=1)
     first = await asyncio.gather(together.ask(1), together.ask(-1), return_exceptions=True)
