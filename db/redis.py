@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -88,6 +88,31 @@ class RedisLink:
 
         return await self.call(asked, default=None)
 
+    async def kept(self, key: str) -> bytes | None:
+        """What is kept under a key."""
+
+        async def asked(client: Redis) -> bytes | None:
+            found: Any = await client.get(key)
+            return cast("bytes | None", found)
+
+        return await self.call(asked, default=None)
+
+    async def keep(self, key: str, text: str, seconds: float) -> None:
+        """Keep a text under a key for so long."""
+        await self.call(lambda client: client.set(key, text, px=_milliseconds(seconds)), default=None)
+
+    async def claim(self, key: str, seconds: float) -> bool:
+        """Whether nobody had claimed the key, or gave it back, or had it for too long. True where nobody knows."""
+
+        async def asked(client: Redis) -> bool:
+            return await client.set(key, 1, nx=True, px=_milliseconds(seconds)) is not None
+
+        return await self.call(asked, default=True)
+
+    async def give_back(self, key: str) -> None:
+        """Let others claim a key."""
+        await self.call(lambda client: client.delete(key), default=None)
+
     async def listen(self, channel: str, deliver: Callable[[str], None]) -> None:
         """Deliver what is published to a channel, until Redis is out of order. Never raises."""
         subscription = self._client.pubsub()
@@ -140,6 +165,10 @@ class RedisLink:
         with suppress(RedisError, OSError):
             async with asyncio.timeout(self._timeout_seconds):
                 await self._pool.disconnect()
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
 
 
 async def _ping(client: Redis) -> bool:

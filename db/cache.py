@@ -1,0 +1,185 @@
+"""Answers that are asked for often, kept for a short life: in Redis for all processes, in this one without Redis.
+
+Rights are part of every question, so that whoever may see something else asks something else, also from one moment to
+the next. When many ask at once, one computes, and where Redis tells of it, one of all processes.
+"""
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeAlias
+
+from db.redis import RedisLink
+
+PREFIX = "cairn:answer:"
+BUSY = ":busy"
+MAXIMUM_CHARACTERS = 4 * 1024**2
+"""What this process keeps at most; what was not asked for the longest goes first."""
+PATIENCE_SECONDS = 2.0
+"""How long a process is believed to be computing, and waited for; then another computes as well."""
+POLL_SECONDS = 0.02
+
+Compute: TypeAlias = Callable[[], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, and by which right: equal ones have one answer, whoever asks, in whatever order they say it.
+
+    `name` is a word of the code. `rights` are all facts about the asker that decide what may be seen, such as the
+    workspaces it is a member of; `parameters` is the rest, as JSON has it.
+    """
+
+    name: str
+    rights: frozenset[str]
+    parameters: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The key under which the answer is kept: it tells nothing of the question."""
+        told = json.dumps([self.name, sorted(self.rights), self.parameters], sort_keys=True, separators=(",", ":"))
+        return PREFIX + sha256(told.encode()).hexdigest()
+
+
+class Answer(NamedTuple):
+    """A computed value, as JSON gives it back, and when computing it began."""
+
+    value: Any
+    as_of: datetime
+
+
+class Outcome(StrEnum):
+    """How an answer was had: it was kept, was computed, or was being computed for somebody else."""
+
+    HIT = "hit"
+    MISS = "miss"
+    SHARED = "shared"
+
+
+def _unobserved(_name: str, _outcome: Outcome) -> None:
+    """Nobody counts."""
+
+
+class Cache:
+    """One per process. Never raises for want of Redis, and waits for it no longer than the link does."""
+
+    def __init__(
+        self,
+        redis: RedisLink | None,
+        *,
+        clock: Callable[[], float] = time.time,
+        observe: Callable[[str, Outcome], None] = _unobserved,
+    ) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._observe = observe
+        self._here = _Kept()
+        self._asked: dict[str, asyncio.Task[tuple[str, bool]]] = {}
+
+    async def answer(self, question: Question, life_seconds: float, compute: Compute) -> Answer:
+        """The answer, computed now or at most `life_seconds` ago. Raises what `compute` raises, which is not kept."""
+        key = question.key
+        task = self._asked.get(key)
+        is_first = task is None
+        if task is None:
+            # A context and a task of its own: whoever asked first may leave, and takes nothing from the others.
+            finding = self._found(key, life_seconds, compute)
+            task = self._asked[key] = asyncio.get_running_loop().create_task(finding, context=Context())
+            task.add_done_callback(partial(self._forget, key))
+        text, is_hit = await asyncio.shield(task)
+        self._observe(question.name, Outcome.HIT if is_hit else Outcome.MISS if is_first else Outcome.SHARED)
+        as_of, value = json.loads(text)
+        return Answer(value, datetime.fromtimestamp(as_of, UTC))
+
+    def _forget(self, key: str, task: asyncio.Task[tuple[str, bool]]) -> None:
+        del self._asked[key]
+        if not task.cancelled():
+            task.exception()  # looked at, since perhaps nobody waits any more
+
+    async def _found(self, key: str, life_seconds: float, compute: Compute) -> tuple[str, bool]:
+        redis = self._redis
+        if redis is not None and redis.is_up:
+            return await self._found_by_all(redis, key, life_seconds, compute)
+        kept = self._here.get(key, self._clock(), life_seconds)
+        if kept is not None:
+            return kept, True
+        return await self._compute_here(key, compute), False
+
+    async def _found_by_all(
+        self, redis: RedisLink, key: str, life_seconds: float, compute: Compute
+    ) -> tuple[str, bool]:
+        kept = await self._kept_or_ours(redis, key)
+        if kept is not None:
+            return kept, True
+        try:
+            text = await self._compute_here(key, compute)
+        except BaseException:
+            await redis.give_back(key + BUSY)
+            raise
+        await redis.keep(key, text, life_seconds)
+        await redis.give_back(key + BUSY)
+        return text, False
+
+    async def _kept_or_ours(self, redis: RedisLink, key: str) -> str | None:
+        """What is kept; None where this process is to compute it, as it is when Redis does not say."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        is_ours = False
+        while True:
+            kept = _readable(await redis.kept(key))
+            if is_ours and kept is not None:
+                await redis.give_back(key + BUSY)
+            if is_ours or kept is not None or time.monotonic() >= end:
+                return kept
+            # Once it is ours, it is looked for again: whoever had it may have been done in between.
+            is_ours = await redis.claim(key + BUSY, PATIENCE_SECONDS)
+            if not is_ours:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _compute_here(self, key: str, compute: Compute) -> str:
+        as_of = self._clock()
+        text = json.dumps([as_of, await compute()], separators=(",", ":"))
+        self._here.keep(key, as_of, text)
+        return text
+
+
+class _Kept:
+    """The answers that one process keeps."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._characters = 0
+
+    def get(self, key: str, now: float, life_seconds: float) -> str | None:
+        as_of, text = self._answers.get(key, (0.0, ""))
+        # A clock that was set back makes nothing younger than it is.
+        if not text or not 0 <= now - as_of < life_seconds:
+            return None
+        self._answers.move_to_end(key)
+        return text
+
+    def keep(self, key: str, as_of: float, text: str) -> None:
+        _, before = self._answers.pop(key, (0.0, ""))
+        self._answers[key] = as_of, text
+        self._characters += len(text) - len(before)
+        while self._characters > MAXIMUM_CHARACTERS:
+            _, (_, oldest) = self._answers.popitem(last=False)
+            self._characters -= len(oldest)
+
+
+def _readable(kept: bytes | None) -> str | None:
+    """What Redis keeps, if it is an answer: others may write there, too."""
+    try:
+        text = (kept or b"").decode()
+        as_of, _ = json.loads(text)
+        datetime.fromtimestamp(as_of, UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+    return text
