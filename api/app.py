@@ -24,13 +24,16 @@ from api.key_set import key_set_route
 from api.lifespan import lifespan_of
 from api.limits import Counting, RequestLimits
 from api.logs import get_logger
+from api.metrics import Metrics
 from api.operations import Operations
 from api.parting import Parting
 from api.parts import Parts, parts_of
 from api.problems import problem, problem_response
 from api.requests import Requests
+from api.scrapes import Scrapes
 from api.settings import Settings
 from api.signed_uploads import SignedUploads
+from api.traffic import Traffic
 from api.transfers import Transfers
 from api.tus import TUS_HEADERS, Tus
 from api.websocket import GraphQLSockets, SocketLimits
@@ -68,14 +71,14 @@ def create_app(settings: Settings, parts: Parts | None = None) -> ASGIApp:
     parts = parts or parts_of(settings)
     asking = Asking(parts.authenticator, Counting(parts.ports, facts_of))
     operations = _operations(settings, parts)
-    guard = partial(Guard, parts.db.bus)
+    guard, report = partial(Guard, parts.db.bus), partial(_report, parts.metrics)
     limits = SocketLimits(settings.maximum_subscriptions, settings.stall_seconds)
     app = Starlette(
         routes=[
             Route(GRAPHQL_PATH, _graphql(settings, parts, operations)),
             WebSocketRoute(
                 GRAPHQL_PATH,
-                GraphQLSockets(operations, parts.authenticator.standing_by, guard, parts.streams, _report, limits),
+                GraphQLSockets(operations, parts.authenticator.standing_by, guard, parts.streams, report, limits),
             ),
             Mount(FILES_PATH, GraphiqlFiles(WEB_DIST)),
             *Transfers(parts.db, parts.store, parts.ports, parts.recorder, asking).routes(),
@@ -83,8 +86,9 @@ def create_app(settings: Settings, parts: Parts | None = None) -> ASGIApp:
             *SignedUploads(parts.backends).routes(),
             *health_routes(_health(parts)),
             key_set_route(parts.ports.tokens),
+            *([Scrapes.of(settings, parts).route()] if _are_metrics_here(settings) else []),
         ],
-        exception_handlers={HTTPException: _not_served, Exception: _fault},
+        exception_handlers={HTTPException: _not_served, Exception: partial(_fault, parts.metrics)},
         lifespan=lifespan_of(settings, parts),
     )
     app.router.redirect_slashes = False
@@ -92,7 +96,8 @@ def create_app(settings: Settings, parts: Parts | None = None) -> ASGIApp:
 
 
 def _operations(settings: Settings, parts: Parts) -> Operations:
-    executor = Executor(build_schema(), _query_limits(settings), _report, introspection=settings.introspection)
+    report = partial(_report, parts.metrics)
+    executor = Executor(build_schema(), _query_limits(settings), report, introspection=settings.introspection)
 
     def make_context(viewer: Viewer, facts: RequestFacts) -> Context:
         return Context(
@@ -104,7 +109,7 @@ def _operations(settings: Settings, parts: Parts) -> Operations:
             loaders=Loaders(parts.db, viewer, parts.ports.clock),
         )
 
-    return Operations(executor, Counting(parts.ports, facts_of), facts_of, make_context)
+    return Operations(executor, Counting(parts.ports, facts_of), facts_of, make_context, parts.metrics)
 
 
 def _graphql(settings: Settings, parts: Parts, operations: Operations) -> GraphQLEndpoint:
@@ -114,7 +119,7 @@ def _graphql(settings: Settings, parts: Parts, operations: Operations) -> GraphQ
         identify=parts.authenticator.standing_of,
         guard=partial(Guard, parts.db.bus),
         streams=parts.streams,
-        report=_report,
+        report=partial(_report, parts.metrics),
         page=(lambda: graphiql_response(WEB_DIST, settings.public_url)) if settings.graphiql else None,
         body_bytes=settings.maximum_operations_bytes,
     )
@@ -160,7 +165,14 @@ def _around(app: ASGIApp, settings: Settings, parts: Parts) -> ASGIApp:
     app = Deadlines(app, settings.stall_seconds)
     app = Parting(app, settings.discard_seconds, settings.discard_bytes)
     is_https = settings.public_url.startswith("https:")
-    return Requests(app, trusted_proxies=settings.trusted_proxies, is_https=is_https)
+    app = Requests(app, trusted_proxies=settings.trusted_proxies, is_https=is_https)
+    return Traffic(app, parts.metrics)
+
+
+def _are_metrics_here(settings: Settings) -> bool:
+    """Not where they have a port of their own; and not open to everybody, unless this is some developer's machine."""
+    is_guarded = settings.metrics_token is not None or settings.environment == "development"
+    return settings.metrics_port is None and is_guarded
 
 
 def _too_many(refusal: RateLimited, scope: Scope) -> Response:
@@ -177,9 +189,11 @@ async def _not_served(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _fault(request: Request, _error: Exception) -> Response:
+async def _fault(metrics: Metrics, request: Request, _error: Exception) -> Response:
+    metrics.faulted()
     return problem(500, "INTERNAL", MASKED, request.state.request_id)
 
 
-def _report(error: BaseException) -> None:
+def _report(metrics: Metrics, error: BaseException) -> None:
+    metrics.faulted()
     _log.error("fault", exc_info=error)

@@ -240,7 +240,7 @@ def _sentences() -> Iterator[None]:
 def _database_sentences() -> Iterator[None]:
     try:
         yield
-    except (Refusal, Refusals, StoreError):
+    except (Refusal, Refusals, SettingsError, StoreError):
         raise
     except NotMigrated as fault:
         _fail(f"{fault} Run: python -m api migrate", OUT_OF_ORDER)

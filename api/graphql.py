@@ -149,6 +149,7 @@ class GraphQLEndpoint:
             with self.streams.open(streamed.guard.viewer, address_of(scope)):
                 await send_stream(streamed.answers, streamed.guard, scope, receive, send)
         except TooManyStreams as refusal:
+            self.operations.count_early_end(refusal)
             await _response(_refusal(refusal), AnswerType.STREAM)(scope, receive, send)
 
     async def _asker(self, scope: Scope) -> Asker:
@@ -160,6 +161,7 @@ class GraphQLEndpoint:
         return asker
 
     def _refused(self, error: Exception, request_id: str | None) -> Answer:
+        self.operations.count_early_end(error)
         if isinstance(error, QueryRefused):
             body = {"errors": [one.formatted for one in error.errors]}
             return Answer(body, error.status, is_well_formed=True)

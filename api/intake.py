@@ -9,6 +9,7 @@ from itertools import chain
 from api.envelope import EnvelopeBreach, MapInvalid
 from api.multipart import MultipartReader
 from api.part_heads import PartHead, shortened
+from db.models import UploadState, UploadTransport
 from db.rows import VersionRow
 from domain.backends import Backends
 from domain.errors import Refusal
@@ -103,9 +104,12 @@ class Delivery:
         """Remove what no resolver has taken."""
         # What a store cannot remove now is removed when its lease is over; the answer does not depend on it.
         with suppress(StoreError):
+            received = self.slot.left_over
+            if self._receiver is not None or received is not None:
+                brought.backends.ports.meter.upload_ended(UploadTransport.MULTIPART, UploadState.ABORTED)
             if self._receiver is not None:
                 await self._receiver.abandon()
-            elif (received := self.slot.left_over) is not None:
+            elif received is not None:
                 await drop(brought.backends, received, brought.facts)
 
 

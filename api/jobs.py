@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from api.mail import warn_if_off
+from api.metrics_port import metrics_port
 from api.parts import Parts, parts_of, worker_of
 from api.settings import Settings
 from db.rows import DeadJobRow
@@ -21,8 +22,9 @@ async def work(settings: Settings, on_ready: Callable[[], None]) -> None:
         worker = worker_of(parts)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        on_ready()
-        await worker.run(settings.shutdown_seconds)
+        async with metrics_port(settings, parts):
+            on_ready()
+            await worker.run(settings.shutdown_seconds)
 
 
 async def dead_jobs(settings: Settings) -> list[DeadJobRow]:
@@ -55,5 +57,6 @@ async def _parts(settings: Settings) -> AsyncIterator[Parts]:
         yield parts
     finally:
         parts.hasher.close()
+        await parts.cache.close()
         await parts.db.bus.close()
         await parts.db.close()

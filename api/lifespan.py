@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from api.logs import get_logger
 from api.mail import warn_if_off
+from api.metrics_port import metrics_port
 from api.parts import Parts, worker_of
 from api.settings import Settings
 from domain import api_keys, idempotency, mail_tokens, sessions, stream_tickets
@@ -36,6 +37,7 @@ def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstr
             closing.push_async_callback(parts.db.close)
             if parts.redis:
                 closing.push_async_callback(parts.redis.close)
+            closing.push_async_callback(parts.cache.close)
             parts.db.bus.open(parts.carriers)
             closing.push_async_callback(parts.db.bus.close)
             await parts.store.open()
@@ -47,6 +49,7 @@ def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstr
             closing.push_async_callback(_end, sweeping)
             closing.callback(stopping.set)
             warn_if_off(settings)
+            await closing.enter_async_context(metrics_port(settings, parts))
             if settings.worker:
                 worker = worker_of(parts)
                 working = asyncio.create_task(worker.run(WORKER_END_SECONDS))

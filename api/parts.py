@@ -9,14 +9,17 @@ from api import policies
 from api.credentials import Authenticator
 from api.key_uses import KeyUses
 from api.mail import mailer_of
+from api.metrics import Metrics
 from api.ports import SystemClock, SystemRandomness, ThreadedHasher
 from api.recorder import DownloadRecorder
+from api.samples import Samples
 from api.seals import AesSealer
 from api.secrets import SEALS, SIGNED_URLS, derive_key, secrets_of, token_keys
 from api.settings import Settings
 from api.streams import Streams
 from api.worker import Worker
 from db.bus import Carrier
+from db.cache import Cache
 from db.engine import Database
 from db.postgres_carrier import PostgresCarrier
 from db.rates import RateCounter
@@ -59,11 +62,18 @@ class Parts:
     carriers: Sequence[Carrier]
     streams: Streams
     storage_policy: StoragePolicy
+    cache: Cache
+    metrics: Metrics
 
     @property
     def backends(self) -> Backends:
         """What work with bytes and rows alike is done with."""
         return Backends(self.db, self.store, self.ports)
+
+    @property
+    def samples(self) -> Samples:
+        """What `/metrics` looks at when somebody asks."""
+        return Samples(self.db, self.store, self.redis, self.cache, self.streams, self.ports.clock)
 
 
 def parts_of(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> Parts:
@@ -75,6 +85,7 @@ def parts_of(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> Parts:
     redis = RedisLink(settings.redis_url) if settings.redis_url else None
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
     clock = SystemClock()
+    metrics = Metrics()
     hasher = ThreadedHasher(settings.hashing_threads, settings.hashing_queue, hashing_bytes)
     store = DiskStore(settings.data_folder, floor_bytes=settings.disk_floor_bytes, lease_seconds=settings.lease_seconds)
     ports = Ports(
@@ -95,6 +106,7 @@ def parts_of(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> Parts:
         mail_token_lifetimes=policies.mail_token_lifetimes(settings),
         limiter=RateCounter(redis),
         rates=policies.rates(settings),
+        meter=metrics,
         public_url=settings.public_url,
         store_name=store.name,
     )
@@ -109,6 +121,8 @@ def parts_of(settings: Settings, hashing_bytes: int = MEMORY_BYTES) -> Parts:
         carriers=_carriers(settings.database_url, redis),
         streams=Streams(settings.maximum_streams),
         storage_policy=policies.storage_policy(settings),
+        cache=Cache(redis, observe=metrics.cache_asked),
+        metrics=metrics,
     )
 
 
@@ -124,7 +138,7 @@ def worker_of(parts: Parts) -> Worker:
     reset = JobKind(RESET_JOB, partial(send_reset, parts.db, parts.ports), is_secret=True)
     verify = JobKind(VERIFY_JOB, partial(verify_by_job, parts.backends), timeout_seconds=VERIFY_SECONDS)
     kinds = send, reset, verify, _kept_up(CHECK_JOB, check_by_job, parts), _kept_up(SCRUB_JOB, scrub_by_job, parts)
-    return Worker(parts.db, parts.ports.clock, JobKinds(kinds))
+    return Worker(parts.db, parts.ports.clock, JobKinds(kinds), observe=parts.metrics.job_ended)
 
 
 def _kept_up(name: str, handle: Callable[[Backends, StoragePolicy, JobRow], Awaitable[None]], parts: Parts) -> JobKind:

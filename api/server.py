@@ -4,14 +4,16 @@ import asyncio
 import errno
 import gc
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from api.heads import MAXIMUM_HEAD_BYTES, limited_heads
 from api.sockets import Sockets
@@ -105,6 +107,28 @@ def config_of(
         timeout_graceful_shutdown=limits.shutdown_seconds,
         reset_contextvars=True,
     )
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, sockets: Sequence[socket.socket], head_seconds: float) -> AsyncIterator[None]:
+    """Serve something small in the loop that runs, beside whatever it does, until the block ends."""
+    with ThreadPoolExecutor(1, "files") as file_threads:
+        protocol = limited_heads(head_seconds, file_threads)
+        config = uvicorn.Config(app, http=protocol, log_config=None, access_log=False, server_header=False)
+        config.load()
+        state = ServerState()
+        make = partial(protocol, config=config, server_state=state, app_state={})
+        loop = asyncio.get_running_loop()
+        servers = [await loop.create_server(make, sock=own) for own in sockets]
+        try:
+            yield
+        finally:
+            for server in servers:
+                server.close()
+            for connection in tuple(state.connections):
+                connection.shutdown()
+            if state.tasks:
+                await asyncio.wait(state.tasks, timeout=CLEANUP_SECONDS)
 
 
 class _Server(uvicorn.Server):

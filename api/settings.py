@@ -27,6 +27,7 @@ from db.rates import Rate
 KIB, MIB, GIB, TIB = 1024, 1024**2, 1024**3, 1024**4
 MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
 MINIMUM_SECRET_BYTES = 32
+MINIMUM_TOKEN_CHARACTERS = 16
 ALLOWED_EXTENSIONS = (
     "pdf,doc,docx,xls,xlsx,ppt,pptx,txt,csv,json,xml,md,jpg,jpeg,png,gif,bmp,webp,mp4,avi,mov,wmv,mp3,wav,ogg,"
     "zip,rar,7z,tar,gz"
@@ -240,6 +241,13 @@ class Settings(BaseSettings):
     memory_tuning: bool = Field(
         default=True, description="Whether glibc's allocator is told to keep memory: three times faster uploads."
     )
+    metrics_token: SecretStr | None = Field(
+        None, description="What Prometheus sends as `Authorization: Bearer …` to be answered at `/metrics`."
+    )
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="A port of its own for `/metrics`, which is served nowhere else then."
+    )
+    metrics_host: str = Field("127.0.0.1", description="The address that CAIRN_METRICS_PORT is listened to on.")
     shutdown_seconds: Count = Field(30, description="How long requests in flight may go on when the service stops.")
 
     @classmethod
@@ -309,6 +317,21 @@ class Settings(BaseSettings):
         if info.data.get("environment") == "production":
             raise ValueError("is needed in production: the URL under which clients reach the service")
         return local_url(info.data["host"], info.data["port"]) if {"host", "port"} <= info.data.keys() else value
+
+    @field_validator("metrics_token", mode="after")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value else None
+        if text is not None and not (len(text) >= MINIMUM_TOKEN_CHARACTERS and text.isascii() and text.isprintable()):
+            raise ValueError(f"is no token: at least {MINIMUM_TOKEN_CHARACTERS} characters of ASCII")
+        return value
+
+    @field_validator("metrics_port", mode="after")
+    @classmethod
+    def _metrics_port(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value == info.data.get("port"):
+            raise ValueError("must be another port than CAIRN_PORT")
+        return value
 
     @field_validator("maximum_request_bytes", mode="after")
     @classmethod

@@ -81,10 +81,13 @@ class SocketOperations:
         except (SocketGone, BadCredential):
             raise
         except QueryRefused as refusal:
+            self._operations.count_early_end(refusal)
             await self._tell(errors_of(operation_id, [error.formatted for error in refusal.errors]))
         except Refusal as refusal:
+            self._operations.count_early_end(refusal)
             await self._refuse(operation_id, refusal)
         except Exception as fault:  # noqa: BLE001 - whatever it is, it ends this operation and no other
+            self._operations.count_early_end(fault)
             self._report(fault)
             await self._tell(errors_of(operation_id, fault_body(facts.request_id)["errors"]))
 

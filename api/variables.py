@@ -20,7 +20,7 @@ PLATFORM_NAMES = {
     "secret_key": "SECRET_KEY",
     "port": "PORT",
 }
-SECRETS = frozenset({"secret_key", "signing_key", "database_url", "redis_url", "smtp_url"})
+SECRETS = frozenset({"secret_key", "signing_key", "database_url", "redis_url", "smtp_url", "metrics_token"})
 ENV_FILE = Path(".env")
 
 

@@ -11,6 +11,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from time import perf_counter
 from traceback import format_tb
 from uuid import uuid4
 
@@ -23,6 +24,9 @@ from domain.jobs import Fate, JobFault, JobKind, JobKinds
 from domain.ports import Clock
 
 CANCEL_SECONDS = 5.0
+
+Observe = Callable[[str, Fate, float], None]
+"""Told of each attempt that has ended: of the kind of its job, what became of it, and how many seconds it took."""
 
 _log = get_logger(__name__)
 
@@ -40,6 +44,10 @@ class Pace:
 PACE = Pace()
 
 
+def _unobserved(_kind: str, _fate: Fate, _seconds: float) -> None:
+    """Nobody counts."""
+
+
 @dataclass(slots=True)
 class _Run:
     """An attempt under way. Once its handler has ended, nothing is left to be stopped, only its end to be written."""
@@ -52,12 +60,15 @@ class _Run:
 class Worker:
     """Does jobs of the kinds it knows, from `run` until it is told to stop."""
 
-    def __init__(self, db: Database, clock: Clock, kinds: JobKinds, pace: Pace = PACE) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, kinds: JobKinds, pace: Pace = PACE, observe: Observe = _unobserved
+    ) -> None:
         self._name = uuid4().hex
         self._db = db
         self._clock = clock
         self._kinds = kinds
         self._pace = pace
+        self._observe = observe
         self._runs: dict[asyncio.Task[None], _Run] = {}
         self._awake = asyncio.Event()
         self._stopping = False
@@ -127,16 +138,21 @@ class Worker:
 
     async def _do(self, run: _Run) -> None:
         job, kind = run.job, self._kinds.of(run.job)
+        began_at = perf_counter()
         try:
             async with asyncio.timeout(kind.timeout_seconds):
                 await kind.handle(job)
         except Exception as fault:  # noqa: BLE001 - it is told with the job, which is tried again
             run.is_handled = True
+            seconds = perf_counter() - began_at
             fate = await self._settle(run, partial(_fail, self._kinds, job, fault, self._clock))
             _report(fate, kind, job, fault)
         else:
             run.is_handled = True
-            _report(await self._settle(run, partial(_finish, job)), kind, job, None)
+            seconds = perf_counter() - began_at
+            fate = await self._settle(run, partial(_finish, job))
+            _report(fate, kind, job, None)
+        self._observe(kind.name, fate, seconds)
 
     async def _settle(self, run: _Run, write: Callable[[Transaction], Awaitable[Fate]]) -> Fate:
         # As long as it takes: a job that is done should not be done again only because the database was away.

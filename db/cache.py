@@ -99,6 +99,14 @@ class Cache:
         as_of, value = json.loads(text)
         return Answer(value, datetime.fromtimestamp(as_of, UTC))
 
+    async def close(self) -> None:
+        """Give up what is being computed; nothing is to be asked any more."""
+        tasks = list(self._asked.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
     def _forget(self, key: str, task: asyncio.Task[tuple[str, bool]]) -> None:
         del self._asked[key]
         if not task.cancelled():

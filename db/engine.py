@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -106,6 +106,13 @@ class Rows:
         return (await self._connection.execute(statement, parameters)).scalar()
 
 
+class Pool(NamedTuple):
+    """How many connections are in use, and how many there may be."""
+
+    in_use: int
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Failed:
     fault: Exception
@@ -114,11 +121,12 @@ class _Failed:
 class Transaction(Rows):
     """A connection that also writes; what it wrote is committed when its block ends, or not at all."""
 
-    __slots__ = ("_news",)
+    __slots__ = ("_acts", "_news")
 
-    def __init__(self, connection: AsyncConnection, news: list[News]) -> None:
+    def __init__(self, connection: AsyncConnection, news: list[News], acts: list[Callable[[], None]]) -> None:
         super().__init__(connection)
         self._news = news
+        self._acts = acts
 
     async def frequent(self, select: FrequentSelect, parameters: dict[str, Any]) -> Sequence[Any]:
         """Every row of the select, as seen by this transaction, which the driver alone knows nothing of."""
@@ -129,6 +137,10 @@ class Transaction(Rows):
         news = News(topic, body)
         if news not in self._news:
             self._news.append(news)
+
+    def afterwards(self, act: Callable[[], None]) -> None:
+        """Have something done in this process once this is committed. It must not raise."""
+        self._acts.append(act)
 
     async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> int:
         """Run an update or delete and give the number of rows it touched. Raises Duplicate and Missing."""
@@ -198,8 +210,11 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction: committed when the block ends, rolled back when it raises."""
         news: list[News] = []
+        acts: list[Callable[[], None]] = []
         async with self._writer.begin() as connection:
-            yield Transaction(connection, news)
+            yield Transaction(connection, news, acts)
+        for act in acts:
+            act()
         self.bus.tell(news)
 
     async def ask(self, load: SharedRead[Question, Answer], question: Question) -> Answer | None:
@@ -265,6 +280,12 @@ class Database:
                 f"The database is at migration {current or 'none'}, the service needs {_newest_revision()}."
             )
 
+    def pools(self) -> dict[str, Pool]:
+        """The connections by what they are for; where both reads and writes have the same, that is `all`."""
+        if self._reader is self._writer:
+            return {"all": _pool_of(self._writer)}
+        return {"reading": _pool_of(self._reader), "writing": _pool_of(self._writer)}
+
     async def close(self) -> None:
         """Give all connections back."""
         await self._writer.dispose()
@@ -304,6 +325,11 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+
+def _pool_of(engine: AsyncEngine) -> Pool:
+    pool: Any = engine.pool  # of a kind that queues, which has these two
+    return Pool(pool.checkedout(), pool.size())
 
 
 def _refuse_closed(connection: DBAPIConnection, _record: object, _proxy: object) -> None:

@@ -67,6 +67,8 @@ async def verify(backends: Backends, viewer: Viewer, upload: UploadRow, facts: R
         await _reopen(backends, upload, error.reach if isinstance(error, WrongPosition) else upload.received)
         raise unavailable(error) from error
     [outcome] = await create_files(backends.db, backends.store, Upload(backends.ports, viewer, facts, [arrival]))
+    if not isinstance(outcome, Refusal):
+        backends.ports.meter.upload_ended(upload.transport, UploadState.COMMITTED)
     async with backends.db.transaction() as tx:
         found = await uploads.lock(tx, upload.id)
         if found is None or not isinstance(outcome, Refusal) or found.state != UploadState.VERIFYING:

@@ -95,6 +95,14 @@ class Limiter(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Counts what happens, for those who run the service. Never raises."""
+
+    def upload_ended(self, transport: str, end: str) -> None:
+        """An upload that came by this transport has ended in this state."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the rules need from outside."""
@@ -114,5 +122,6 @@ class Ports:
     mail_token_lifetimes: MailTokenLifetimes
     limiter: Limiter
     rates: Rates
+    meter: Meter
     public_url: str
     store_name: str

@@ -5,11 +5,12 @@ What was held back for them is given back.
 
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from db import blobs, uploads
 from db.engine import Database, Transaction
-from db.models import UploadState
+from db.models import UploadState, UploadTransport
 from db.rows import UploadRow
 from domain import ledger, topics
 from domain.blobs import remove
@@ -59,6 +60,9 @@ async def close_upload(
     }
     await uploads.change(tx, upload.id, uploads.LIVE, changed)
     topics.tell_upload(tx, upload.id)
+    # One of a GraphQL request is counted by the request, which may have none of these rows, unless that is gone.
+    if state == UploadState.EXPIRED or (state in _KINDS and upload.transport != UploadTransport.MULTIPART):
+        tx.afterwards(partial(ports.meter.upload_ended, upload.transport, state))
     await blobs.fence(tx, [upload.blob_key], ports.store_name, now, now)
     data = {"code": refusal.code} if refusal else None
     subject = Subject(upload.created_by_id, upload.workspace_id, upload.id, upload.received, data)

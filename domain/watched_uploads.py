@@ -20,6 +20,7 @@ from domain.errors import InvalidInput, Refusal
 from domain.events import RequestFacts
 from domain.new_files import Upload, create_files
 from domain.rates import Allowance
+from domain.repeated_uploads import Repeated
 from domain.upload_ends import end_upload
 from domain.upload_progress import ProgressTeller
 from domain.upload_sessions import NewUpload, create_upload, has_ended
@@ -120,6 +121,9 @@ async def store_files(backends: Backends, upload: Upload) -> list[FileRow | Refu
     """Make files of received bytes, as `create_files` does; the uploads of those that become none end, too."""
     outcomes = await create_files(backends.db, backends.store, upload)
     for arrival, outcome in zip(upload.arrivals, outcomes, strict=True):
+        if not isinstance(arrival, Repeated):
+            end = UploadState.REJECTED if isinstance(outcome, Refusal) else UploadState.COMMITTED
+            upload.ports.meter.upload_ended(UploadTransport.MULTIPART, end)
         if isinstance(arrival, Received) and arrival.upload_id is not None:
             # Also where a file was made of the same request before, which is the answer to this one then.
             refusal = outcome if isinstance(outcome, Refusal) else None

@@ -25,7 +25,7 @@ from storage.leases import Leases
 from storage.partial_writers import DiskPartialWriter
 from storage.partials import Partials
 from storage.readers import OpenFile, Span, pieces_of, read_at_once
-from storage.room import Room
+from storage.room import Disk, Room
 from storage.store import Entry, Pace, Stored, StoreError
 from storage.threads import Threads
 from storage.writers import DiskWriter
@@ -186,6 +186,10 @@ class DiskStore:
     async def expired_leases(self) -> list[str]:
         """Keys whose lease was not renewed in time, by whatever process held it. Raises StoreError."""
         return await self._threads.run(self._leases.expired, self._leases.held())
+
+    async def disk(self) -> Disk:
+        """The disk that the blobs lie on. Raises StoreError."""
+        return await self._threads.run(self._room.measure)
 
     async def check(self) -> None:
         """Write, sync and remove a small file, and see that the floor is free. Raises StoreFull or StoreError."""

@@ -3,10 +3,18 @@
 import shutil
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.store import StoreFull
 
 _FRESH_SECONDS = 1.0
+
+
+class Disk(NamedTuple):
+    """A disk, in bytes: how large it is, and how much of it is free."""
+
+    size: int
+    free: int
 
 
 class Room:
@@ -30,7 +38,9 @@ class Room:
         if self._free_bytes < self._floor_bytes:
             raise StoreFull(f"{self._free_bytes} bytes are free, {self._floor_bytes} have to stay so")
 
-    def measure(self) -> None:
+    def measure(self) -> Disk:
         """Ask the disk. Raises OSError. Blocking."""
-        self._free_bytes = shutil.disk_usage(self._folder).free
+        usage = shutil.disk_usage(self._folder)
+        self._free_bytes = usage.free
         self._measured_at = time.monotonic()
+        return Disk(usage.total, usage.free)

@@ -1,5 +1,6 @@
 """Rows for tests that need people and files without the whole service, and ports to ask the rules with."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -57,6 +58,16 @@ class MovableClock:
         self.time += timedelta(**span)
 
 
+class Tally:
+    """Counts what a test looks at."""
+
+    def __init__(self) -> None:
+        self.ends = Counter[tuple[str, str]]()
+
+    def upload_ended(self, transport: str, end: str) -> None:
+        self.ends[transport, end] += 1
+
+
 def make_ports(clock: MovableClock, rates: Rates | None = None) -> Ports:
     """Ports without a hasher and a mailer. What is counted is forgotten with them."""
     absent = cast("Any", None)
@@ -76,6 +87,7 @@ def make_ports(clock: MovableClock, rates: Rates | None = None) -> Ports:
         mail_token_lifetimes=dict.fromkeys(MailTokenPurpose, timedelta(hours=1)),
         limiter=RateCounter(None, clock.seconds),
         rates=rates or {},
+        meter=Tally(),
         public_url="https://files.example",
         store_name="disk",
     )

@@ -41,6 +41,7 @@ DOORWAYS = {
     "magic": ["domain/detection.py"],
     "orjson": ["api/*", "schema/*"],
     "passlib": ["domain/passwords.py"],
+    "prometheus_client": ["api/metrics.py"],
     "pydantic": ["api/settings.py", "api/settings_lines.py", "api/variables.py"],
     "pydantic_core": ["api/variables.py"],
     "pydantic_settings": ["api/settings.py"],

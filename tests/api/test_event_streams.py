@@ -10,6 +10,7 @@ from api import event_streams, guards
 from api.settings import Settings
 from tests.asking import Account, ask, create_key, post, sign_up, uploaded
 from tests.machine import comes_true
+from tests.scraping import Scraped
 from tests.streaming import STREAM, EventStream, bus_of, streaming
 
 CHANGES = "subscription { fileChanged { kind } }"
@@ -207,3 +208,18 @@ async def test_a_silent_stream_is_kept_open_and_its_credential_looked_at(
         assert await comes_true(lambda: stream.comments > 3)
         assert not coming.done()
         coming.cancel()
+
+
+async def test_open_streams_and_subscriptions_are_counted(client: AsyncClient) -> None:
+    ada = await sign_up(client)
+
+    async def counted() -> tuple[float | None, float | None, float]:
+        found = Scraped((await client.get("/metrics")).text)
+        ended = found.total("cairn_graphql_operations_total", type="subscription", outcome="ok")
+        return found.of("cairn_streams_open"), found.of("cairn_subscriptions_open"), ended
+
+    async with streaming(client, CHANGES, ada.headers):
+        assert await is_listening(client)
+        assert await counted() == (1, 1, 0)
+    assert await comes_true(lambda: not bus_of(client)._listeners)
+    assert await counted() == (0, 0, 1)

@@ -19,6 +19,7 @@ from api.gate import Gate
 from api.graphql import GraphQLEndpoint
 from api.guards import Guard
 from api.limits import Counting
+from api.metrics import Metrics
 from api.operations import Operations
 from api.parts import parts_of
 from api.settings import Settings
@@ -252,6 +253,7 @@ class Endpoint:
                 counting=Counting(make_ports(MovableClock()), lambda _: RequestFacts()),
                 facts_of=lambda _: RequestFacts(request_id="the-request"),
                 make_context=self.make_context,
+                metrics=Metrics(),
             ),
             gate=cast("Gate", SimpleNamespace()),
             identify=self.identify,

@@ -117,3 +117,15 @@ def test_every_setting_is_described() -> None:
 )
 def test_a_local_url_can_be_opened_in_a_browser(host: str, url: str) -> None:
     assert local_url(host, 80) == url
+
+
+@pytest.mark.parametrize("token", ["short", "ä" * 20, "line\nbreak of a token"])
+def test_a_token_for_metrics_is_long_enough_and_can_stand_in_a_head(token: str) -> None:
+    with pytest.raises(ValidationError, match="at least 16 characters of ASCII"):
+        Settings.model_validate({"metrics_token": token})
+
+
+def test_metrics_and_the_service_have_ports_of_their_own() -> None:
+    with pytest.raises(ValidationError, match="must be another port than CAIRN_PORT"):
+        Settings(port=9000, metrics_port=9000)
+    assert Settings(port=9000, metrics_port=9001).metrics_host == "127.0.0.1"

@@ -14,7 +14,7 @@ from api.worker import Pace, Worker
 from db.engine import Database
 from db.models import Event, Job
 from db.rows import JobRow
-from domain.jobs import Hopeless, JobFault, JobKind, JobKinds, NewJob, enqueue
+from domain.jobs import Fate, Hopeless, JobFault, JobKind, JobKinds, NewJob, enqueue
 from tests.api.working import NOTE
 
 CLOCK = SystemClock()
@@ -368,3 +368,26 @@ async def test_what_cannot_be_given_back_is_left_to_its_lease(database_url: str)
     assert [line["event"] for line in lines] == ["jobs could not be given back"]
     assert [row.state for row in await kept(db)] == ["RUNNING"]
     await db.close()
+
+
+async def test_every_attempt_is_told_with_what_became_of_it_and_how_long_it_took(db: Database) -> None:
+    told: list[tuple[str, Fate, float]] = []
+
+    async def handle(job: JobRow) -> None:
+        await asyncio.sleep(0.01)
+        if (job.payload or {})["number"]:
+            raise Hopeless("no")
+
+    kinds = JobKinds((JobKind(NOTE, handle),))
+    worker = Worker(db, CLOCK, kinds, QUICK, observe=lambda *attempt: told.append(attempt))
+    running = asyncio.create_task(worker.run(5))
+    await add(db, 2)
+
+    async def are_told() -> bool:
+        return len(told) == 2
+
+    await until(are_told)
+    worker.stop()
+    await running
+    assert sorted((kind, fate) for kind, fate, _ in told) == [(NOTE, Fate.DEAD), (NOTE, Fate.DONE)]
+    assert min(seconds for _, _, seconds in told) > 0.005

@@ -263,3 +263,14 @@ async def test_hits_and_misses_are_told_by_the_name_of_the_question(kept: Cache)
     await asyncio.gather(*(kept.answer(question, MINUTE, asked.compute) for _ in range(3)))
     await kept.answer(question, MINUTE, asked.compute)
     assert told == {("test", Outcome.MISS): 1, ("test", Outcome.SHARED): 2, ("test", Outcome.HIT): 1}
+
+
+async def test_what_is_being_computed_is_given_up_at_the_end() -> None:
+    own = Cache(None)
+    asking = asyncio.create_task(own.answer(a_question(), MINUTE, asyncio.Event().wait))
+    await asyncio.sleep(0)
+    await own.close()
+    assert own._asked == {}
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await own.close()

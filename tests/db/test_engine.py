@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -273,4 +273,17 @@ async def test_a_row_is_added_unless_it_is_there(database_url: str) -> None:
         assert not await tx.add_unless_there(own)
         assert await tx.add_unless_there(workspace("two"))
     assert await names(database) == ["one", "two"]
+    await database.close()
+
+
+async def test_what_is_to_be_done_afterwards_is_done_once_it_is_committed_and_only_then(database_url: str) -> None:
+    database, done = Database(database_url), []
+    async with database.transaction() as tx:
+        tx.afterwards(lambda: done.append("kept"))
+        assert done == []
+    with suppress(ZeroDivisionError):
+        async with database.transaction() as tx:
+            tx.afterwards(lambda: done.append("lost"))
+            raise ZeroDivisionError
+    assert done == ["kept"]
     await database.close()

@@ -47,3 +47,10 @@ async def test_a_folder_that_is_gone_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         await store.create(new_key())
     await store.close()
+
+
+async def test_the_size_of_the_disk_and_what_is_free_of_it_can_be_asked(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path, floor_bytes=HUGE, lease_seconds=60)
+    disk = await store.disk()
+    assert 0 < disk.free < disk.size
+    await store.close()
