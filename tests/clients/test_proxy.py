@@ -1,5 +1,6 @@
 """Streams through nginx as it is deployed: upgraded, not buffered, and kept open in silence."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,3 +62,15 @@ async def read_while_it_dies(client: AsyncClient, url: str, service: Live) -> No
     async with client.stream("GET", url, headers=STREAM) as answer:
         async for _ in answer.aiter_bytes():
             service.kill()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "//metrics", "/%6Detrics", "/metrics?x=1", "/x/../metrics", "/metrics/"])
+async def test_metrics_do_not_pass_the_proxy(proxy: Proxy, path: str) -> None:
+    host, _, port = proxy.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    # As it stands: a client of HTTP would tidy the path up.
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: cairn\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert b"cairn_" not in answer
