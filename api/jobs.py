@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+from api.folding import fold_until
 from api.mail import warn_if_off
 from api.metrics_port import metrics_port
 from api.parts import Parts, parts_of, worker_of
@@ -22,9 +23,15 @@ async def work(settings: Settings, on_ready: Callable[[], None]) -> None:
         worker = worker_of(parts)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-        async with metrics_port(settings, parts):
-            on_ready()
-            await worker.run(settings.shutdown_seconds)
+        stopping = asyncio.Event()
+        folding = asyncio.create_task(fold_until(stopping, parts.db))
+        try:
+            async with metrics_port(settings, parts):
+                on_ready()
+                await worker.run(settings.shutdown_seconds)
+        finally:
+            stopping.set()
+            await folding
 
 
 async def dead_jobs(settings: Settings) -> list[DeadJobRow]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from starlette.applications import Starlette
 
+from api.folding import fold_until
 from api.logs import get_logger
 from api.mail import warn_if_off
 from api.metrics_port import metrics_port
@@ -51,6 +52,9 @@ def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstr
             warn_if_off(settings)
             await closing.enter_async_context(metrics_port(settings, parts))
             if settings.worker:
+                folding = asyncio.create_task(fold_until(stopping, parts.db))
+                closing.push_async_callback(_end, folding)
+                closing.callback(stopping.set)
                 worker = worker_of(parts)
                 working = asyncio.create_task(worker.run(WORKER_END_SECONDS))
                 closing.push_async_callback(asyncio.wait, {working})
@@ -92,8 +96,8 @@ async def _attempted(sweeping: Awaitable[None]) -> None:
         _log.exception("sweep failed")
 
 
-async def _end(sweeping: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Task[None]) -> None:
     # Cancelled only when it takes too long: a connection that is being opened just then is lost without being closed.
-    await asyncio.wait({sweeping}, timeout=SWEEP_END_SECONDS)
-    sweeping.cancel()
-    await asyncio.wait({sweeping}, timeout=SWEEP_END_SECONDS)
+    await asyncio.wait({task}, timeout=SWEEP_END_SECONDS)
+    task.cancel()
+    await asyncio.wait({task}, timeout=SWEEP_END_SECONDS)

@@ -147,10 +147,11 @@ def _keyed(row: Sequence[Any]) -> KeyedContentRow:
     return KeyedContentRow(row[_CONTENT_COLUMNS], PresentedKeyRow._make(row[_CONTENT_COLUMNS + 1 :]), content)
 
 
-async def sizes_of(rows: Rows, event_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Those of the events that are written already, with their sizes."""
-    found = await rows.all(select(col(Event.id), col(Event.size)).where(col(Event.id).in_(event_ids)))
-    return {row.id: row.size for row in found}
+async def written(rows: Rows, event_ids: Sequence[UUID]) -> dict[UUID, tuple[int, datetime]]:
+    """Those of the events that are written already, with their sizes, and when they say that it was."""
+    columns = col(Event.id), col(Event.size), col(Event.created_at)
+    found = await rows.all(select(*columns).where(col(Event.id).in_(event_ids)))
+    return {row.id: (row.size, row.created_at) for row in found}
 
 
 async def resize(tx: Transaction, sizes: Mapping[UUID, int]) -> None:

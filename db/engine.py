@@ -149,6 +149,10 @@ class Transaction(Rows):
         except IntegrityError as error:
             raise _violation(error) from error
 
+    async def execute_each(self, statement: Executable, parameters: list[dict[str, Any]]) -> None:
+        """Run a statement once for each of these parameters, in order, without waiting in between."""
+        await self._connection.execute(statement, parameters)
+
     async def add(self, *models: SQLModel) -> None:
         """Insert rows, in order. Raises Duplicate and Missing."""
         for table, rows in groupby(models, type):

@@ -39,6 +39,7 @@ class OwnedFile(NamedTuple):
     id: UUID
     workspace_id: UUID
     user_id: UUID | None
+    media_type: str
 
 
 class OwnedVersion(NamedTuple):
@@ -47,6 +48,7 @@ class OwnedVersion(NamedTuple):
     workspace_id: UUID
     user_id: UUID | None
     size: int
+    media_type: str
     blob_key: str
 
 
@@ -170,9 +172,15 @@ async def purge(tx: Transaction, file_ids: Sequence[UUID]) -> tuple[list[OwnedFi
     """Remove files with all their versions: those of the files that were there at all, and their versions."""
     there = col(File.id).in_(file_ids)
     # Whoever replaces one of them just now has done so before this, or finds that it is gone.
-    held = select(col(File.id), col(File.workspace_id), col(File.uploaded_by_id)).where(there).order_by(col(File.id))
-    gone = [OwnedFile._make(row) for row in await tx.all(held.with_for_update())]
-    owned = select(col(File.workspace_id), col(Version.created_by_id), col(Version.size), col(Version.blob_key))
+    held = select(col(File.id), col(File.workspace_id), col(File.uploaded_by_id), col(File.media_type)).where(there)
+    gone = [OwnedFile._make(row) for row in await tx.all(held.order_by(col(File.id)).with_for_update())]
+    owned = select(
+        col(File.workspace_id),
+        col(Version.created_by_id),
+        col(Version.size),
+        col(Version.media_type),
+        col(Version.blob_key),
+    )
     versions = await tx.all(owned.join(File, col(File.id) == col(Version.file_id)).where(there))
     await tx.execute(delete(File).where(there))
     return gone, [OwnedVersion._make(row) for row in versions]

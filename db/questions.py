@@ -53,6 +53,14 @@ class UserFilter:
     inactive_since: datetime | None = None
 
 
+class UserMeasure(StrEnum):
+    """What users can be compared by, as the rollups call it."""
+
+    BYTES = "bytes"
+    FILES = "files"
+    DOWNLOADS = "downloads"
+
+
 @dataclass(frozen=True, slots=True)
 class EventFilter:
     """Which events: every condition that is set must hold. Lower bounds are inclusive, upper ones exclusive."""

@@ -15,7 +15,7 @@ from db.pages import Order, page_of
 from db.questions import Page, UserFilter, UserOrderField, Window
 from db.rows import CredentialsRow, UserRow
 
-_COLUMNS = (
+COLUMNS = (
     col(User.id),
     col(User.username),
     col(User.email),
@@ -36,7 +36,7 @@ _ORDER_COLUMNS: dict[UserOrderField, Mapped[Any] | ColumnElement[Any]] = {
 
 async def by_ids(rows: Rows, user_ids: Sequence[UUID]) -> list[UserRow]:
     """Those of the users that exist, in no particular order."""
-    return [UserRow._make(row) for row in await rows.all(select(*_COLUMNS).where(col(User.id).in_(user_ids)))]
+    return [UserRow._make(row) for row in await rows.all(select(*COLUMNS).where(col(User.id).in_(user_ids)))]
 
 
 async def visible_by_ids(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> list[UserRow]:
@@ -47,14 +47,14 @@ async def visible_by_ids(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) 
         .join(own, col(own.workspace_id) == col(other.workspace_id))
         .where(col(own.user_id) == viewer_id)
     )
-    found = await rows.all(select(*_COLUMNS).where(col(User.id).in_(user_ids), col(User.id).in_(neighbours)))
+    found = await rows.all(select(*COLUMNS).where(col(User.id).in_(user_ids), col(User.id).in_(neighbours)))
     return [UserRow._make(row) for row in found]
 
 
 async def page(rows: Rows, where: UserFilter, order: tuple[UserOrderField, bool], window: Window) -> Page[UserRow]:
     """A window of all users. `order` is the field and whether it descends."""
     field, is_descending = order
-    statement = select(*_COLUMNS).where(*_conditions(where))
+    statement = select(*COLUMNS).where(*_conditions(where))
     found = await page_of(rows, statement, Order(_ORDER_COLUMNS[field], col(User.id), is_descending), window)
     return found.of(UserRow._make)
 
@@ -67,20 +67,20 @@ async def count(rows: Rows, where: UserFilter) -> int:
 
 async def by_username(rows: Rows, username_folded: str) -> UserRow | None:
     """A user by folded username."""
-    row = await rows.first(select(*_COLUMNS).where(col(User.username_folded) == username_folded))
+    row = await rows.first(select(*COLUMNS).where(col(User.username_folded) == username_folded))
     return row and UserRow._make(row)
 
 
 async def by_email(rows: Rows, email_folded: str) -> UserRow | None:
     """A user by folded email, disabled or not."""
-    row = await rows.first(select(*_COLUMNS).where(col(User.email_folded) == email_folded))
+    row = await rows.first(select(*COLUMNS).where(col(User.email_folded) == email_folded))
     return row and UserRow._make(row)
 
 
 async def hold_by_email(tx: Transaction, email_folded: str) -> UserRow | None:
     """A user by folded email, locked until the transaction ends, when it is not disabled."""
     has_email = col(User.email_folded) == email_folded, col(User.disabled_at).is_(None)
-    row = await tx.first(select(*_COLUMNS).where(*has_email).with_for_update(key_share=True))
+    row = await tx.first(select(*COLUMNS).where(*has_email).with_for_update(key_share=True))
     return row and UserRow._make(row)
 
 
@@ -157,7 +157,7 @@ async def lock_administrators(tx: Transaction) -> set[UUID]:
 
 async def lock(tx: Transaction, user_id: UUID) -> UserRow | None:
     """A user, disabled or not, whom nobody else changes or points at anew before this transaction ends."""
-    row = await tx.first(select(*_COLUMNS).where(col(User.id) == user_id).with_for_update())
+    row = await tx.first(select(*COLUMNS).where(col(User.id) == user_id).with_for_update())
     return row and UserRow._make(row)
 
 

@@ -86,6 +86,12 @@ async def by_ids(rows: Rows, user_id: UUID, workspace_ids: Sequence[UUID]) -> li
     return [WorkspaceRow._make(row) for row in found]
 
 
+async def ids_of(rows: Rows, user_id: UUID) -> list[UUID]:
+    """All workspaces that the user is a member of, in no particular order."""
+    found = await rows.all(select(col(Member.workspace_id)).where(col(Member.user_id) == user_id))
+    return [row.workspace_id for row in found]
+
+
 async def memberships(rows: Rows, user_ids: Collection[UUID], workspace_ids: Collection[UUID]) -> list[MembershipRow]:
     """Who of the users is a member of which of the workspaces, in no particular order."""
     found = await rows.frequent(_NAMED, {"user_ids": list(user_ids), "workspace_ids": list(workspace_ids)})

@@ -11,6 +11,7 @@ from db.models import Member, WorkspaceRole
 from db.rows import UserRow
 from domain import proofs
 from domain.administration import existing_user, keep_an_administrator, lock_administrators
+from domain.analytics_deltas import count_departure
 from domain.errors import InvalidInput, NotFound, OwnsWorkspaces, WrongPassword
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.ports import Ports
@@ -110,6 +111,7 @@ async def _remove(tx: Transaction, handing: _Handing, user: UserRow) -> list[UUI
     await quotas.forget(tx, user.id)
     subject = Subject(handing.viewer.user_id, target_id=user.id, data={"username": user.username})
     await tx.add(event(EventKind.USER_DELETED, subject, handing.facts, now))
+    await count_departure(tx, now)
     return personal
 
 

@@ -11,6 +11,7 @@ from db import downloads
 from db.downloads import ContentRow
 from db.engine import Rows, Transaction
 from db.models import Event
+from domain.analytics_deltas import Sent, count_downloads
 from domain.errors import BadCredential, ExpiredCredential, FileDamaged, InvalidInput
 from domain.events import EventKind, RequestFacts
 from domain.ports import Ports
@@ -190,15 +191,21 @@ def sign_download(ports: Ports, viewer: Viewer, terms: LinkTerms) -> str:
 async def record_downloads(tx: Transaction, records: Sequence[DownloadRecord]) -> None:
     """Write what was sent: new downloads in one insert, those that went on in one update."""
     known = [record.event_id for record in records if record.may_exist]
-    written = await downloads.sizes_of(tx, known) if known else {}
-    grown = {
-        record.event_id: record.sent for record in records if written.get(record.event_id, record.sent) != record.sent
-    }
-    fresh = [_event_row(record) for record in records if record.event_id not in written]
+    written = await downloads.written(tx, known) if known else {}
+    fresh = [record for record in records if record.event_id not in written]
+    grown = [record for record in records if written.get(record.event_id, (record.sent,))[0] != record.sent]
     if fresh:
-        await tx.insert(Event, fresh)
+        await tx.insert(Event, [_event_row(record) for record in fresh])
     if grown:
-        await downloads.resize(tx, grown)
+        await downloads.resize(tx, {record.event_id: record.sent for record in grown})
+    await count_downloads(tx, [_sent(record, record.ended_at, record.sent, 1) for record in fresh])
+    # What went on counts on the day that it is known under, which is not changed.
+    before = [(record, *written[record.event_id]) for record in grown]
+    await count_downloads(tx, [_sent(record, at, record.sent - size, 0) for record, size, at in before])
+
+
+def _sent(record: DownloadRecord, at: datetime, size: int, downloads: int) -> Sent:
+    return Sent(record.download.workspace_id, record.download.user_id, at, size, downloads)
 
 
 def _event_row(record: DownloadRecord) -> dict[str, object]:

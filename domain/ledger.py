@@ -19,13 +19,18 @@ from domain.upload_errors import QuotaExceeded
 
 
 class Change(NamedTuple):
-    """What changes in a workspace, and for the user whose doing it is, if that one is known. Sizes are in bytes."""
+    """What changes in a workspace, and for the user whose doing it is, if that one is known. Sizes are in bytes.
+
+    The media type, and how many uploads it was, are for `domain.analytics_deltas`: the ledger has no line for them.
+    """
 
     workspace_id: UUID
     user_id: UUID | None
     used: int = 0
     reserved: int = 0
     files: int = 0
+    media_type: str | None = None
+    uploads: int = 0
 
 
 class OverQuota(Declined):

@@ -14,6 +14,7 @@ from db.models import Blob, Event, File, FileStatus, Version
 from db.rows import FileRow
 from domain import ledger, topics
 from domain.access import Access
+from domain.analytics_deltas import count_changes, turned
 from domain.errors import Refusal
 from domain.events import EventKind, RequestFacts, Subject, event_values
 from domain.file_changes import tell_change
@@ -44,6 +45,7 @@ class _Made:
     newcomer: Newcomer
     file: FileRow
     number: int
+    former_media_type: str | None = None
 
 
 class NewVersions:
@@ -98,7 +100,9 @@ class NewVersions:
                 await uploads.commit(tx, made.newcomer.received.upload_id, made.file)
                 topics.tell_upload(tx, made.newcomer.received.upload_id)
         ports = self._made[0].newcomer.ports
-        await ledger.post(tx, ports.workspace_policy, [_change(made) for made in self._made])
+        changes = [_change(made) for made in self._made]
+        await count_changes(tx, [*changes, *(turn for made in self._made for turn in _turns(made))], ports.clock.now())
+        await ledger.post(tx, ports.workspace_policy, changes)
         results = [Result(made.newcomer.received.admission.asked, made.file.version_id) for made in self._made]
         await remember(tx, results, ports.clock.now())
 
@@ -112,9 +116,10 @@ class NewVersions:
             raise no_such_file(("replaces",))
         judge_revision(file, replaces.revision)
         judge_type(file.name, newcomer.inspection.media_type, newcomer.received.admission.declared_media_type)
+        former = file.media_type
         file = file._replace(**_content(newcomer), revision=file.revision + 1, updated_at=now, viewer_role=access.role)
         self._replaced[file.id] = file, number + 1
-        return _Made(newcomer, file, number + 1)
+        return _Made(newcomer, file, number + 1, former)
 
 
 def _new_file(newcomer: Newcomer, access: Access, now: datetime) -> FileRow:
@@ -195,4 +200,10 @@ def _change(made: _Made) -> Change:
         used=received.stored.size,
         reserved=-received.reserved,
         files=1 if made.number == 1 else 0,
+        media_type=made.file.media_type,
+        uploads=1,
     )
+
+
+def _turns(made: _Made) -> list[Change]:
+    return [] if made.former_media_type is None else turned(made.file, made.former_media_type)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from db import blobs, files
 from db.engine import Transaction
+from domain.analytics_deltas import count_changes
 from domain.ledger import Change
 
 
@@ -23,6 +24,10 @@ async def remove_files(tx: Transaction, file_ids: Sequence[UUID], now: datetime)
     """Remove files with all their versions, whoever may see them. The caller enters the changes, as its last act."""
     gone, versions = await files.purge(tx, file_ids)
     keys = await blobs.mark_deleted(tx, sorted({version.blob_key for version in versions}), now)
-    less = [Change(version.workspace_id, version.user_id, used=-version.size) for version in versions]
-    fewer = [Change(file.workspace_id, file.user_id, files=-1) for file in gone]
+    less = [
+        Change(version.workspace_id, version.user_id, used=-version.size, media_type=version.media_type)
+        for version in versions
+    ]
+    fewer = [Change(file.workspace_id, file.user_id, files=-1, media_type=file.media_type) for file in gone]
+    await count_changes(tx, [*less, *fewer], now)
     return Removed({file.id for file in gone}, keys, [*less, *fewer])

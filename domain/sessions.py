@@ -12,6 +12,7 @@ from db.models import UserRole
 from db.questions import Page, Window
 from db.rows import CredentialsRow, SessionRow
 from domain import challenges, devices, two_factor, verifications
+from domain.analytics_deltas import count_login
 from domain.emails import fold_email
 from domain.errors import (
     ChallengeInvalid,
@@ -227,6 +228,7 @@ async def _sign_in(tx: Transaction, ports: Ports, user_id: UUID, facts: RequestF
     signed_in = await open_session(tx, ports, user, facts, now)
     await devices.remember(tx, user_id, facts, now)
     await tx.add(event(EventKind.LOGIN_SUCCEEDED, _about(user_id, signed_in.session_id), facts, now))
+    await count_login(tx, user_id, now)
     return signed_in
 
 

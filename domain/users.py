@@ -10,6 +10,7 @@ from db.engine import Duplicate, Rows, Transaction
 from db.models import Member, User, UserRole, Workspace, WorkspaceRole
 from db.rows import UserRow
 from domain import devices, passwords
+from domain.analytics_deltas import count_signup
 from domain.emails import fold_email
 from domain.errors import BadCredential, InvalidInput, NameTaken, PasswordTooWeak, Refusal, Refusals
 from domain.events import EventKind, RequestFacts, Subject, event
@@ -70,6 +71,7 @@ async def create_user(tx: Transaction, ports: Ports, new: NewUser, password_hash
         ) from None
     created = event(EventKind.USER_CREATED, Subject(user.id, workspace.id, user.id), facts, now)
     await tx.add(workspace, owner, created)
+    await count_signup(tx, user.id, now)
     await devices.remember(tx, user.id, facts, now)
     return UserRow(user.id, user.username, user.email, user.role, None, None, now, None)
 

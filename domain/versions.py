@@ -14,6 +14,7 @@ from db.questions import Page, Window
 from db.rows import FileRow, VersionRow
 from domain import ledger
 from domain.access import held_workspace
+from domain.analytics_deltas import count_changes, turned
 from domain.errors import Forbidden, NotFound
 from domain.events import EventKind, RequestFacts, Subject, event_values
 from domain.file_changes import tell_change
@@ -93,7 +94,9 @@ async def restore_version(
     await tx.insert(Event, [restored])
     tell_change(tx, restored)
     await files.set_content(tx, file)
-    await ledger.post(tx, ports.workspace_policy, [Change(file.workspace_id, user_id, used=file.size)])
+    change = Change(file.workspace_id, user_id, used=file.size, media_type=file.media_type)
+    await count_changes(tx, [change, *turned(file, current.media_type)], now)
+    await ledger.post(tx, ports.workspace_policy, [change])
     return file
 
 

@@ -52,6 +52,7 @@ ROLES = {
 CREATE_UPLOAD = "mutation ($input: CreateUploadInput!) { createUpload(input: $input) { uploadSession { id } } }"
 # What changes beside the requests: it is written a little later than they are answered.
 WRITTEN_LATER = {"last_used_at"}
+BY_THEMSELVES = {"events": "kind <> 'file.downloaded'", "deltas": "downloads = 0 AND downloaded = 0"}
 _numbers = count(1)
 _hash = cache(hash_password)
 
@@ -148,7 +149,7 @@ def _remembered() -> list[tuple[str, TextClause]]:
     selects = []
     for table in Record.metadata.tables.values():
         columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in WRITTEN_LATER)
-        condition = "kind <> 'file.downloaded'" if table.name == "events" else "TRUE"
+        condition = BY_THEMSELVES.get(table.name, "TRUE")
         selects.append((table.name, text(f'SELECT {columns} FROM "{table.name}" WHERE {condition}')))
     return selects
 

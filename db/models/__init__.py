@@ -4,6 +4,16 @@ Text that people compare without regard to case has a folded column beside it (`
 uniqueness, search and order alike on every database.
 """
 
+from db.models.analytics import (
+    NEVER,
+    WHOLE_SERVICE,
+    DailyMediaType,
+    DailyTotal,
+    DailyUser,
+    Delta,
+    HeldMediaType,
+    HeldUser,
+)
 from db.models.api_keys import ApiKey, ApiKeySecret
 from db.models.events import Event
 from db.models.files import Blob, BlobDamage, File, FileStatus, Version
@@ -30,14 +40,22 @@ from db.models.workspaces import Invitation, Member, Workspace, WorkspaceRole
 __all__ = [
     "FOLDED",
     "JSON_COLUMN",
+    "NEVER",
+    "WHOLE_SERVICE",
     "ApiKey",
     "ApiKeySecret",
     "Blob",
     "BlobDamage",
     "Challenge",
+    "DailyMediaType",
+    "DailyTotal",
+    "DailyUser",
+    "Delta",
     "Event",
     "File",
     "FileStatus",
+    "HeldMediaType",
+    "HeldUser",
     "IdempotencyKey",
     "Invitation",
     "Job",

@@ -15,8 +15,14 @@ from db.models import (
     ApiKeySecret,
     Blob,
     Challenge,
+    DailyMediaType,
+    DailyTotal,
+    DailyUser,
+    Delta,
     Event,
     File,
+    HeldMediaType,
+    HeldUser,
     IdempotencyKey,
     Invitation,
     Job,
@@ -71,6 +77,18 @@ def ways_in(user: User) -> list[SQLModel]:
         Challenge(token_hash="h" * 64, user_id=user.id, created_at=NOW, expires_at=NOW),
         key,
         ApiKeySecret(secret_hash="s" * 64, api_key_id=key.id, created_at=NOW),
+    ]
+
+
+def counted(user: User, workspace: Workspace) -> list[SQLModel]:
+    scope: dict[str, Any] = {"scope_id": workspace.id}
+    return [
+        Delta(id=1, day=NOW.date(), workspace_id=workspace.id, user_id=user.id, media_type="text/plain", bytes=2**40),
+        DailyTotal(**scope, day=NOW.date(), bytes=2**40),
+        DailyMediaType(**scope, day=NOW.date(), media_type="text/plain", bytes=2**40),
+        DailyUser(**scope, user_id=user.id, day=NOW.date(), bytes=2**40),
+        HeldMediaType(**scope, media_type="text/plain", bytes=2**40),
+        HeldUser(**scope, user_id=user.id, bytes=2**40),
     ]
 
 
@@ -142,6 +160,7 @@ def rows_of_every_table() -> list[SQLModel]:
         Event(kind="user.created", actor_id=user.id, data={"a": [1]}, created_at=NOW),
         StorageCheck(requested_by_id=user.id, repairs=True, digests=False, created_at=NOW, updated_at=NOW),
         Job(kind="mail.send", payload={"a": [1]}, run_at=NOW, created_at=NOW, updated_at=NOW),
+        *counted(user, workspace),
     ]
 
 

@@ -1,0 +1,145 @@
+"""Selects on what is counted: rollups and the deltas that are not folded yet, together in one statement.
+
+So each answer is as of one moment, whoever folds meanwhile: a delta is in the one or in the other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ColumnElement, Date, bindparam, case, cast, func, or_, select, union_all
+from sqlalchemy.orm import Mapped
+from sqlmodel import col
+
+from db.engine import Rows, Selection
+from db.frequent import FrequentSelect
+from db.models import WHOLE_SERVICE, DailyMediaType, DailyTotal, Delta, HeldMediaType, Member
+
+_NUMBERS = ("files", "bytes", "uploads", "uploaded", "downloads", "downloaded", "users")
+_HELD = ("files", "bytes")
+SINCE, UNTIL, LIMIT = (
+    bindparam("since", type_=Date),
+    bindparam("until", type_=Date),
+    bindparam("limit", type_=BigInteger),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where something is counted: in these workspaces, or in the whole service when there are none named."""
+
+    workspace_ids: tuple[UUID, ...] | None
+
+    @property
+    def scope_ids(self) -> tuple[UUID, ...]:
+        """The scopes of the rollups that it is made of."""
+        return (WHOLE_SERVICE,) if self.workspace_ids is None else self.workspace_ids
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it is the whole service."""
+        return self.workspace_ids is None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a select of it is asked with."""
+        scopes = {"scope_ids": list(self.scope_ids)}
+        return scopes if self.workspace_ids is None else scopes | {"workspace_ids": list(self.workspace_ids)}
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Days, the first and the last included."""
+
+    since: date
+    until: date
+
+
+class DayRow(NamedTuple):
+    """What a day added, or took away; without a day, what all days before the period did."""
+
+    day: date | None
+    files: int
+    bytes: int
+    uploads: int
+    uploaded: int
+    downloads: int
+    downloaded: int
+    users: int
+
+
+class MediaTypeRow(NamedTuple):
+    """What is held of a media type."""
+
+    media_type: str
+    files: int
+    bytes: int
+
+
+async def days(rows: Rows, extent: Extent, period: Period) -> list[DayRow]:
+    """The days of a period on which something changed, and one row for all before it, in no particular order."""
+    found = await rows.frequent(_days(extent.is_everything), extent.parameters | asdict(period))
+    return [DayRow._make(row) for row in found]
+
+
+async def media_types(rows: Rows, extent: Extent, until: date, limit: int) -> list[MediaTypeRow]:
+    """The media types of which most bytes are held at the end of a day, the most first."""
+    asked = extent.parameters | {"until": until, "limit": limit}
+    return [MediaTypeRow._make(row) for row in await rows.frequent(_media_types(extent.is_everything), asked)]
+
+
+async def members_in(rows: Rows, workspace_ids: Sequence[UUID]) -> int:
+    """How many people are members of at least one of the workspaces."""
+    members = func.count(func.distinct(col(Member.user_id)))
+    number: int = await rows.scalar(select(members).where(col(Member.workspace_id).in_(workspace_ids)))
+    return number
+
+
+def in_scopes(column: ColumnElement[UUID] | Mapped[UUID]) -> ColumnElement[bool]:
+    """Which rollups are about an extent."""
+    return column.in_(bindparam("scope_ids", expanding=True))
+
+
+def waiting(is_everything: bool) -> list[ColumnElement[bool]]:  # noqa: FBT001 - a part of a select that is built once
+    """Which deltas are about an extent and not folded yet."""
+    return [] if is_everything else [col(Delta.workspace_id).in_(bindparam("workspace_ids", expanding=True))]
+
+
+def total(column: ColumnElement[int]) -> ColumnElement[int]:
+    """A sum that is a whole number on every database."""
+    return cast(func.sum(column), BigInteger).label(column.key)
+
+
+# Built once for each kind of extent: composing these costs more than the database takes to answer them.
+
+
+@cache
+def _days(is_everything: bool) -> FrequentSelect:  # noqa: FBT001
+    def of(day: Mapped[date], source: type[DailyTotal | Delta]) -> Selection:
+        # A day before the period is none: the sums of all of them are one row.
+        known = case((day >= SINCE, day)).label("day")
+        return select(known, *(getattr(source, name) for name in _NUMBERS)).where(day <= UNTIL)
+
+    folded = of(col(DailyTotal.day), DailyTotal).where(in_scopes(col(DailyTotal.scope_id)))
+    both = union_all(folded, of(col(Delta.day), Delta).where(*waiting(is_everything))).subquery()
+    sums = (total(both.c[name]) for name in _NUMBERS)
+    return FrequentSelect(select(both.c.day, *sums).group_by(both.c.day))
+
+
+@cache
+def _media_types(is_everything: bool) -> FrequentSelect:  # noqa: FBT001
+    held: Selection = select(col(HeldMediaType.media_type), *(getattr(HeldMediaType, name) for name in _HELD))
+    later: Selection = select(col(DailyMediaType.media_type), *(-getattr(DailyMediaType, name) for name in _HELD))
+    fresh: Selection = select(col(Delta.media_type), *(getattr(Delta, name) for name in _HELD))
+    all_of_them = union_all(
+        held.where(in_scopes(col(HeldMediaType.scope_id))),
+        later.where(in_scopes(col(DailyMediaType.scope_id)), col(DailyMediaType.day) > UNTIL),
+        fresh.where(*waiting(is_everything), col(Delta.media_type).is_not(None), col(Delta.day) <= UNTIL),
+    ).subquery()
+    files, size = total(all_of_them.c.files), total(all_of_them.c.bytes)
+    is_some = or_(func.sum(all_of_them.c.files) != 0, func.sum(all_of_them.c.bytes) != 0)
+    grouped: Selection = select(all_of_them.c.media_type, files, size).group_by(all_of_them.c.media_type)
+    return FrequentSelect(grouped.having(is_some).order_by(size.desc(), all_of_them.c.media_type).limit(LIMIT))

@@ -1,0 +1,113 @@
+"""What is counted: deltas as they are appended, and the rollups that they are folded into."""
+
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, Integer
+from sqlmodel import Field
+
+from db.models.record import Record
+
+WHOLE_SERVICE = UUID(int=0)
+"""The scope of rollups that count everything; every other scope is a workspace."""
+NEVER = date.min
+# SQLite numbers rows by itself only where the key is called INTEGER.
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Delta(Record, table=True):
+    """What one change adds to what is counted, or takes away. Read and removed when it is folded, and never changed.
+
+    `user_id` is whose doing it is, or whose files and bytes they were. `bytes` and `files` are what is held then,
+    `uploads` and `downloads` what happened, with `uploaded` and `downloaded` bytes. The day is that of UTC. Ids are no
+    foreign keys: what is counted outlives what it tells of.
+    """
+
+    __tablename__ = "deltas"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=_NUMBER)
+    day: date
+    workspace_id: UUID | None = None
+    user_id: UUID | None = None
+    media_type: str | None = None
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+    uploads: int = Field(default=0, sa_type=BigInteger)
+    uploaded: int = Field(default=0, sa_type=BigInteger)
+    downloads: int = Field(default=0, sa_type=BigInteger)
+    downloaded: int = Field(default=0, sa_type=BigInteger)
+    logins: int = Field(default=0, sa_type=BigInteger)
+    users: int = Field(default=0, sa_type=BigInteger)
+
+
+class DailyTotal(Record, table=True):
+    """What a day added, or took away, in a workspace or in the whole service."""
+
+    __tablename__ = "daily_totals"
+
+    scope_id: UUID = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+    uploads: int = Field(default=0, sa_type=BigInteger)
+    uploaded: int = Field(default=0, sa_type=BigInteger)
+    downloads: int = Field(default=0, sa_type=BigInteger)
+    downloaded: int = Field(default=0, sa_type=BigInteger)
+    logins: int = Field(default=0, sa_type=BigInteger)
+    users: int = Field(default=0, sa_type=BigInteger)
+
+
+class DailyMediaType(Record, table=True):
+    """What a day added of a media type, or took away, in a scope."""
+
+    __tablename__ = "daily_media_types"
+
+    scope_id: UUID = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    media_type: str = Field(primary_key=True)
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+
+
+class DailyUser(Record, table=True):
+    """What a day added of a user, or took away, in a scope."""
+
+    __tablename__ = "daily_users"
+    __table_args__ = (Index(None, "scope_id", "day"),)
+
+    scope_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+    uploads: int = Field(default=0, sa_type=BigInteger)
+    uploaded: int = Field(default=0, sa_type=BigInteger)
+    downloads: int = Field(default=0, sa_type=BigInteger)
+    downloaded: int = Field(default=0, sa_type=BigInteger)
+
+
+class HeldMediaType(Record, table=True):
+    """What is held of a media type in a scope: the sum of all its days, so that nobody has to add them up."""
+
+    __tablename__ = "held_media_types"
+
+    scope_id: UUID = Field(primary_key=True)
+    media_type: str = Field(primary_key=True)
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+
+
+class HeldUser(Record, table=True):
+    """What is held of a user's in a scope, and the last day that the user did something there.
+
+    To do something is to sign up or in, to upload, or to download. `NEVER` is for who has not.
+    """
+
+    __tablename__ = "held_users"
+    __table_args__ = (Index(None, "scope_id", "bytes", "user_id"), Index(None, "scope_id", "files", "user_id"))
+
+    scope_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+    active_on: date = NEVER
