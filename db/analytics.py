@@ -46,7 +46,7 @@ class Extent:
     @property
     def parameters(self) -> dict[str, Any]:
         """What a select of it is asked with."""
-        scopes = {"scope_ids": list(self.scope_ids)}
+        scopes: dict[str, Any] = {"scope_ids": list(self.scope_ids), "scope_id": next(iter(self.scope_ids), None)}
         return scopes if self.workspace_ids is None else scopes | {"workspace_ids": list(self.workspace_ids)}
 
 

@@ -100,14 +100,15 @@ def _sums(is_everything: bool) -> FrequentSelect:  # noqa: FBT001
     none = literal(0).label("downloads")
     downloads: Selection = select(col(DailyUser.user_id), literal(0), literal(0), col(DailyUser.downloads))
     fresh: Selection = select(col(Delta.user_id), literal(0), literal(0), col(Delta.downloads))
-    changes = _changes(is_everything, col(DailyUser.user_id).in_(named), col(Delta.user_id).in_(named))
+    # Not by the index of days, which PostgreSQL would take: it cannot know how much of everything one scope is.
+    day = func.coalesce(col(DailyUser.day), col(DailyUser.day))
+    within = day.between(SINCE, UNTIL)
+    changes = _changes(is_everything, day > UNTIL, col(DailyUser.user_id).in_(named), col(Delta.user_id).in_(named))
     held: Selection = select(col(HeldUser.user_id), col(HeldUser.files), col(HeldUser.bytes), none)
     all_of_them = union_all(
         held.where(in_scopes(col(HeldUser.scope_id)), col(HeldUser.user_id).in_(named)),
         select(changes.c.user_id, changes.c.files, changes.c.bytes, literal(0)),
-        downloads.where(
-            in_scopes(col(DailyUser.scope_id)), _in_period(col(DailyUser.day)), col(DailyUser.user_id).in_(named)
-        ),
+        downloads.where(in_scopes(col(DailyUser.scope_id)), within, col(DailyUser.user_id).in_(named)),
         fresh.where(*waiting(is_everything), _in_period(col(Delta.day)), col(Delta.user_id).in_(named)),
     ).subquery()
     sums = [total(all_of_them.c[name]) for name in ("files", "bytes", "downloads")]
@@ -131,15 +132,16 @@ def _downloaders(is_everything: bool) -> Selection:  # noqa: FBT001
 def _holders(is_everything: bool, by: UserMeasure) -> Selection:  # noqa: FBT001
     """Everyone who holds something in several scopes."""
     held = select(col(HeldUser.user_id), getattr(HeldUser, by)).where(in_scopes(col(HeldUser.scope_id)))
-    changes = _changes(is_everything)
+    changes = _changes(is_everything, col(DailyUser.day) > UNTIL)
     both = union_all(held, select(changes.c.user_id, changes.c[by])).subquery()
     return select(both.c.user_id, func.sum(both.c[by]).label("number")).group_by(both.c.user_id)
 
 
 def _holders_in_one(is_everything: bool, by: UserMeasure) -> Selection:  # noqa: FBT001
     """In one scope: who holds most among those of whom nothing changed, by the index, and all others."""
-    changes, measure = _changes(is_everything), getattr(HeldUser, by)
-    own = in_scopes(col(HeldUser.scope_id))
+    changes, measure = _changes(is_everything, col(DailyUser.day) > UNTIL), getattr(HeldUser, by)
+    # Not a list of one: only by equality does the index give them in order, and no more than are wanted.
+    own = col(HeldUser.scope_id) == bindparam("scope_id")
     unchanged: Selection = (
         select(col(HeldUser.user_id).label("user_id"), measure.label("number"))
         .join(User, col(User.id) == col(HeldUser.user_id))
@@ -154,13 +156,17 @@ def _holders_in_one(is_everything: bool, by: UserMeasure) -> Selection:  # noqa:
     return select(union_all(select(first.c.user_id, first.c.number), changed).subquery())
 
 
-def _changes(is_everything: bool, *only: ColumnElement[bool]) -> CTE:  # noqa: FBT001
+def _changes(
+    is_everything: bool,  # noqa: FBT001
+    is_later: ColumnElement[bool],
+    *only: ColumnElement[bool],
+) -> CTE:
     """By user what has to be added to what is held, to be what was held at the end of a day.
 
     `only` are conditions on what is folded, and on what is not.
     """
     later: Selection = select(col(DailyUser.user_id), -col(DailyUser.files), -col(DailyUser.bytes)).where(
-        in_scopes(col(DailyUser.scope_id)), col(DailyUser.day) > UNTIL, *only[:1]
+        in_scopes(col(DailyUser.scope_id)), is_later, *only[:1]
     )
     fresh: Selection = select(col(Delta.user_id), col(Delta.files), col(Delta.bytes)).where(
         *waiting(is_everything), col(Delta.day) <= UNTIL, col(Delta.user_id).is_not(None), *only[1:]

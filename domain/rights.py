@@ -66,6 +66,7 @@ _SEEN_BY_MEMBERS = Outcomes(_YES, _YES, _YES, _NOT, _NOT, _NO, _WHO, _NOT)
 _READ_BY_MEMBERS = Outcomes(_YES, _YES, _YES, _NOT, _NOT, _NO, _WHO, _WHO)
 _LENT_BY_MEMBERS = Outcomes(_YES, _YES, _YES, _NOT, _NOT, _NO, _NOT, _WHO)  # who asks is whoever signed the link
 _MET_BY_MEMBERS = Outcomes(_YES, _YES, _YES, _NOT, _YES, _NO, _WHO, _NOT)
+_COUNTED_FOR_MEMBERS = Outcomes(_YES, _YES, _YES, _NOT, _YES, _NO, _WHO, _WHO)
 _TOLD_TO_WRITERS = Outcomes(_YES, _YES, _NOT, _NOT, _NOT, _NO, _WHO, _WHO)
 _CHANGED_BY_WRITERS = Outcomes(_YES, _YES, _NO, _NOT, _NOT, _NO, _WHO, _WHO)
 _CHANGED_BY_OWNERS = Outcomes(_YES, _NO, _NO, _NOT, _NOT, _NO, _WHO, _WHO)
@@ -118,6 +119,7 @@ RIGHTS: Mapping[str, Right] = {
     "file_changed": Right(Scope.FILES_READ, _READ_BY_MEMBERS),
     # Workspaces
     "workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
+    "analytics": Right(Scope.ANALYTICS_READ, _COUNTED_FOR_MEMBERS),
     "create_workspace": Right(Scope.ACCOUNT_WRITE, _FOR_WHO_IS_SIGNED_IN),
     "rename_workspace": Right(Scope.ACCOUNT_WRITE, _CHANGED_BY_OWNERS),
     "delete_workspace": Right(Scope.ACCOUNT_WRITE, _CHANGED_BY_OWNERS),

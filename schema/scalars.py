@@ -1,7 +1,7 @@
 """The scalars beside GraphQL's own. `Upload` stands in `schema/uploads.py`."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NewType
 
 import strawberry
@@ -9,11 +9,13 @@ from graphql import GraphQLError, IntValueNode, StringValueNode, ValueNode
 from strawberry.types.scalar import ScalarDefinition
 
 ByteCount = NewType("ByteCount", int)
+Date = NewType("Date", date)
 DateTime = NewType("DateTime", datetime)
 URL = NewType("URL", str)
 JSON = NewType("JSON", dict[str, object])
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 LARGEST_BYTE_COUNT = 2**63 - 1
 
 
@@ -22,6 +24,16 @@ def parse_byte_count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_BYTE_COUNT:
         raise GraphQLError(f"A ByteCount is a whole number from 0 to {LARGEST_BYTE_COUNT}.")
     return value
+
+
+def parse_date(value: object) -> date:
+    """A day, as RFC 3339 writes it."""
+    try:
+        if isinstance(value, str) and FULL_DATE.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise GraphQLError("A Date is written like 2026-01-31.")
 
 
 def parse_date_time(value: object) -> datetime:
@@ -45,6 +57,10 @@ def _byte_count_literal(node: ValueNode, _variables: object = None) -> int:
     return parse_byte_count(int(node.value) if isinstance(node, IntValueNode) else None)
 
 
+def _date_literal(node: ValueNode, _variables: object = None) -> date:
+    return parse_date(node.value if isinstance(node, StringValueNode) else None)
+
+
 def _date_time_literal(node: ValueNode, _variables: object = None) -> datetime:
     return parse_date_time(node.value if isinstance(node, StringValueNode) else None)
 
@@ -56,6 +72,14 @@ SCALARS: dict[object, ScalarDefinition] = {
         serialize=int,
         parse_value=parse_byte_count,
         parse_literal=_byte_count_literal,
+    ),
+    Date: strawberry.scalar(
+        name="Date",
+        description="A day as RFC 3339 writes it, such as `2026-01-31`.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=date.isoformat,
+        parse_value=parse_date,
+        parse_literal=_date_literal,
     ),
     DateTime: strawberry.scalar(
         name="DateTime",

@@ -7,6 +7,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema.account_mutations import AccountMutations
 from schema.administration import AdministrationMutations
+from schema.analytics_queries import AnalyticsQueries
 from schema.api_keys import ApiKeyMutations
 from schema.email_mutations import EmailMutations
 from schema.event_queries import EventQueries
@@ -42,6 +43,7 @@ class Query(
     PolicyQueries,
     UserQueries,
     EventQueries,
+    AnalyticsQueries,
     UploadSessionQueries,
     StorageCheckQueries,
 ):

@@ -13,7 +13,6 @@ from api.settings import Settings
 from db import analytics_deltas
 from db.analytics_deltas import DeltaRow
 from db.engine import Database
-from tests.asking import HASHING_BYTES
 from tests.lifespan import running
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -54,7 +53,7 @@ async def test_what_is_appended_is_folded_until_it_is_told_to_stop(db: Database)
 @ON_SQLITE
 async def test_the_service_folds_where_it_does_jobs(settings: Settings, db: Database) -> None:
     await append(db)
-    async with running(create_app(settings.model_copy(update={"worker": True}), HASHING_BYTES)):
+    async with running(create_app(settings.model_copy(update={"worker": True}))):
         await until_folded(db)
 
 
