@@ -16,6 +16,7 @@ from api.parts import Parts, worker_of
 from api.settings import Settings
 from domain import api_keys, idempotency, mail_tokens, sessions, stream_tickets
 from domain.blobs import sweep
+from domain.event_sweeps import sweep_events
 from domain.purges import sweep_workspaces
 from domain.scrubs import request_scrub
 from domain.storage_sweeps import sweep_checks, sweep_orphans, sweep_strays, sweep_upload_events
@@ -46,7 +47,7 @@ def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstr
             closing.push_async_callback(parts.recorder.close)
             closing.push_async_callback(parts.authenticator.key_uses.close)
             stopping = asyncio.Event()
-            sweeping = asyncio.create_task(_sweep_until(stopping, parts, settings.lease_seconds))
+            sweeping = asyncio.create_task(_sweep_until(stopping, parts, settings.lease_seconds, settings.event_days))
             closing.push_async_callback(_end, sweeping)
             closing.callback(stopping.set)
             warn_if_off(settings)
@@ -64,7 +65,7 @@ def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstr
     return lifespan
 
 
-async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: float) -> None:
+async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: float, event_days: int) -> None:
     next_at = 0.0
     while not stopping.is_set():
         now = parts.ports.clock.now()
@@ -84,6 +85,8 @@ async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: flo
             next_at = time.monotonic() + min(grace.total_seconds(), ORPHAN_SECONDS)
             await _attempted(sweep_orphans(parts.backends, timedelta(seconds=lease_seconds), grace))
         await _attempted(request_scrub(parts.backends, parts.storage_policy))
+        if event_days:
+            await _attempted(sweep_events(parts.db, now - timedelta(days=event_days)))
         with suppress(TimeoutError):
             async with asyncio.timeout(lease_seconds):
                 await stopping.wait()

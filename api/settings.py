@@ -211,13 +211,18 @@ class Settings(BaseSettings):
     lease_seconds: Seconds = Field(
         300, description="How long bytes of a process that gave no sign of life are kept before they are cleaned up."
     )
+    event_days: int = Field(
+        0,
+        ge=0,
+        description="How many days back the audit log goes; 0 is for ever. What analytics counted of it stays.",
+    )
 
     orphan_seconds: Count = Field(
         7 * DAY,
         description="How long bytes that no record names are kept after they were found.",
     )
     upload_event_seconds: Count = Field(
-        90 * DAY, description="How long the audit log tells how uploads went; what became of files it tells for ever."
+        90 * DAY, description="How long the audit log tells how uploads went; what became of files it tells longer."
     )
     scrub_bytes_per_second: Bytes = Field(
         1 * MIB, description="How fast the bytes of files are read again to find what the disk changed; 0 is never."
