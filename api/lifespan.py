@@ -22,6 +22,9 @@ from domain.scrubs import request_scrub
 from domain.storage_sweeps import sweep_checks, sweep_orphans, sweep_strays, sweep_upload_events
 from domain.upload_sweeps import sweep_uploads
 
+SWEEPS = "sweeps"
+"""What the task is called that does them."""
+
 SWEEP_END_SECONDS = 5
 ORPHAN_SECONDS = 24 * 60 * 60
 """How often the whole store is looked through, unless orphans are given less time."""
@@ -47,7 +50,8 @@ def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], Abstr
             closing.push_async_callback(parts.recorder.close)
             closing.push_async_callback(parts.authenticator.key_uses.close)
             stopping = asyncio.Event()
-            sweeping = asyncio.create_task(_sweep_until(stopping, parts, settings.lease_seconds, settings.event_days))
+            sweeps = _sweep_until(stopping, parts, settings.lease_seconds, settings.event_days)
+            sweeping = asyncio.create_task(sweeps, name=SWEEPS)
             closing.push_async_callback(_end, sweeping)
             closing.callback(stopping.set)
             warn_if_off(settings)
