@@ -1,10 +1,11 @@
 """Uploads on their way in: which are received, which are refused and where, and what is left behind."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from api.envelope import SenderGone
 from api.gate import Incoming
 from db.rates import Rate
 from db.rows import FileRow
@@ -42,6 +43,7 @@ from tests.api.bodies import (
     uploads,
 )
 from tests.api.gated import FILE_LIMIT, MAP_ONE, ONE, Scene, incoming, outcomes, received, scene_on, take
+from tests.records import Tally
 
 
 @pytest.fixture
@@ -73,6 +75,19 @@ async def test_what_is_not_taken_is_removed_when_execution_fails(scene: Scene) -
     with pytest.raises(RuntimeError):
         await fail()
     assert scene.store.is_empty
+    assert cast("Tally", scene.gate.backends.ports.meter).ends == {("MULTIPART", "ABORTED"): 1}
+
+
+async def test_a_file_that_is_cut_off_counts_as_aborted_and_one_that_never_began_does_not(scene: Scene) -> None:
+    body = uploads([b"first" * 20, b"second" * 20], ["a.txt", "b.txt"])
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield body[: body.index(b"firstfirst") + 20]
+        raise SenderGone
+
+    with pytest.raises(SenderGone):
+        await outcomes(scene, Incoming(CONTENT_TYPE, len(body), chunks()))
+    assert cast("Tally", scene.gate.backends.ports.meter).ends == {("MULTIPART", "ABORTED"): 1}
 
 
 async def test_files_may_come_in_any_order(scene: Scene) -> None:

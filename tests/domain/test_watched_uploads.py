@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -27,6 +28,7 @@ from domain.upload_sweeps import STUCK_AFTER, sweep_uploads
 from domain.uploads import Admission, Received, Receiver
 from domain.watched_uploads import LIFETIME, WatchedReceiver, drop, store_files
 from tests.domain.receiving import Faulty, is_exact
+from tests.records import Tally
 from tests.scenes import FACTS, Scene
 
 CONTENT = b"hello world"
@@ -234,6 +236,7 @@ async def test_one_whose_process_died_expires_and_never_becomes_a_file(scene: Sc
         row = await row_of(backends, upload_id)
         assert row.state == UploadState.EXPIRED
         assert await is_nothing_left(backends, row)
+    assert cast("Tally", backends.ports.meter).ends == {("MULTIPART", "EXPIRED"): 2}
 
 
 async def test_nobody_completes_it_from_outside(scene: Scene, backends: Backends) -> None:
