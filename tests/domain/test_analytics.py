@@ -43,8 +43,9 @@ async def compare(scene: Scene, recount: Recount, question: Question) -> None:
     for by, place in PLACES.items():
         assert top[by] == recount.top_users(question, place)
         assert first[by] == top[by][:2]
-    assert [row.id for row in inactive.items] == recount.inactive(question, since)
-    assert number == len(inactive.items)
+    expected = recount.inactive(question, since)
+    assert [row.id for row in inactive.items] == expected[:100]  # the examples of a run share their people
+    assert number == len(expected)
 
 
 async def compare_days(scene: Scene, recount: Recount, question: Question) -> None:
