@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -106,7 +106,8 @@ class Ground:
     async def start_again(self) -> None:
         """Have what was killed, or is now, run again."""
         for left in psutil.Process(self._service.process.pid).children():
-            left.kill()
+            with suppress(psutil.NoSuchProcess):  # it was about to end by itself
+                left.kill()
         self._again.touch()
         assert await asyncio.to_thread(wait_for, lambda: not self._again.exists(), PATIENCE_SECONDS)
         await until(self._is_up)
