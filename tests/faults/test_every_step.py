@@ -23,7 +23,7 @@ HAPPENS_AT = {
 """The kinds of steps that a fault is tried at."""
 
 STRIDE = int(os.environ.get("CAIRN_TEST_STRIDE", "29"))
-"""Every so manieth step is tried, beginning elsewhere in each test; CAIRN_TEST_STRIDE=1 tries them all, for an hour."""
+"""One step in so many is tried, from another one on in each test; CAIRN_TEST_STRIDE=1 tries all, for an hour."""
 
 SPARED_STEPS = 2
 """A blob whose folder is there already takes so many steps less."""
