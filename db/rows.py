@@ -145,6 +145,16 @@ class EventRow(NamedTuple):
     is_member: bool
 
 
+class ActivitySummaryRow(NamedTuple):
+    """How often a user uploaded and downloaded, and the bytes of it."""
+
+    user_id: UUID
+    uploads: int = 0
+    uploaded: int = 0
+    downloads: int = 0
+    downloaded: int = 0
+
+
 class FileRow(NamedTuple):
     """A file with its current version's size, media type and digest, as a member sees it."""
 

@@ -60,9 +60,23 @@ async def judge(rows: Rows, viewer: Viewer, asked: Asked, today: date) -> Questi
     Raises NotSignedIn, ScopeMissing and InvalidInput.
     """
     user_id = viewer.required(Scope.ANALYTICS_READ)
-    period = _period(asked, today)
+    period = period_of(asked, today)
     extent = await _extent(rows, viewer.is_admin, user_id, asked.workspace_id)
     return None if extent is None else Question(extent, period)
+
+
+def period_of(asked: Asked, today: date) -> Period:
+    """The days that are asked for: up to today, and thirty of them, where nothing is said. Raises InvalidInput."""
+    until = asked.until or today
+    _judge_day(until, "until")
+    since = asked.since or max(until - timedelta(days=DEFAULT_DAYS - 1), EARLIEST)
+    _judge_day(since, "since")
+    days = (until - since).days + 1
+    if days < 1:
+        raise InvalidInput(message="A period ends after it begins.", path=("until",))
+    if days > MAXIMUM_DAYS:
+        raise InvalidInput(message=f"A period has at most {MAXIMUM_DAYS} days, not {days}.", path=("since",))
+    return Period(since, until)
 
 
 async def series(rows: Rows, question: Question) -> Series:
@@ -112,19 +126,6 @@ async def _extent(rows: Rows, is_admin: bool, user_id: UUID, workspace_id: UUID 
     # Never taken as it comes: the id that names nothing is that of the whole service.
     find = workspaces.existing if is_admin else workspaces.by_ids
     return Extent((workspace_id,)) if await find(rows, user_id, [workspace_id]) else None
-
-
-def _period(asked: Asked, today: date) -> Period:
-    until = asked.until or today
-    _judge_day(until, "until")
-    since = asked.since or max(until - timedelta(days=DEFAULT_DAYS - 1), EARLIEST)
-    _judge_day(since, "since")
-    days = (until - since).days + 1
-    if days < 1:
-        raise InvalidInput(message="A period ends after it begins.", path=("until",))
-    if days > MAXIMUM_DAYS:
-        raise InvalidInput(message=f"A period has at most {MAXIMUM_DAYS} days, not {days}.", path=("since",))
-    return Period(since, until)
 
 
 def _judge_day(day: date, argument: str) -> None:

@@ -5,11 +5,13 @@ from typing import Annotated
 import strawberry
 
 from db.models import QuotaKind
+from schema.activity_summaries import ActivitySummary, activity_summary_of
 from schema.api_key_connections import ApiKey, api_keys_of
 from schema.connections import After, Before, Connection, First, Last, PageArguments
 from schema.context import Info
 from schema.events import Event, EventWhere, activity_of
 from schema.loaders import present
+from schema.scalars import Date
 from schema.session_connections import Session, sessions_of
 from schema.usages import Usage, usage_of
 from schema.users import AccountFields
@@ -65,3 +67,15 @@ class Account(AccountFields):
         """Uploads, downloads, logins, and all that changed something."""
         page = PageArguments(first, after, last, before)
         return await activity_of(self.loaders, self.user_id, where or EventWhere(), page)
+
+    @strawberry.field(description="What the user did in a period, summed up; see `lastLoginAt` for the last login.")
+    async def activity_summary(
+        self,
+        info: Info,
+        since: Annotated[
+            Date | None, strawberry.argument(description="The first day; 29 days before the last by default.")
+        ] = None,
+        until: Annotated[Date | None, strawberry.argument(description="The last day; today by default.")] = None,
+    ) -> ActivitySummary | None:
+        """One statement however many users are asked."""
+        return await activity_summary_of(info.context, self.user_id, since, until)

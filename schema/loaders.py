@@ -1,6 +1,7 @@
 """DataLoaders: one statement per relation, however long the list that asks. New for every operation and mutation."""
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from datetime import date
 from functools import cached_property
 from typing import Protocol, TypeAlias, TypeVar
 from uuid import UUID
@@ -10,6 +11,7 @@ from strawberry.dataloader import DataLoader
 from db.engine import Database, Rows
 from db.questions import EventFilter, Page, Window
 from db.rows import (
+    ActivitySummaryRow,
     ApiKeyRow,
     EventRow,
     FileRow,
@@ -24,6 +26,7 @@ from db.rows import (
     WorkspaceRow,
 )
 from domain import (
+    activity_summaries,
     api_keys,
     events,
     files,
@@ -193,6 +196,11 @@ class Loaders:
     def activity_counts(self) -> Asking[EventFilter, int]:
         """How much a user did."""
         return self._asking(events.activity_counts)
+
+    @cached_property
+    def activity_summaries(self) -> Asking[tuple[date, date], ActivitySummaryRow]:
+        """What a user did from one day to another, summed up."""
+        return self._asking(activity_summaries.summaries_of)
 
     @cached_property
     def sessions(self) -> DataLoader[tuple[UUID, Window], Page[SessionRow]]:

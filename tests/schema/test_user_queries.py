@@ -76,6 +76,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_users(client: Asy
     query = """{ users(first: 20) { totalCount nodes { account {
       personalWorkspace { name usage { used } }
       workspaces(first: 2) { totalCount nodes { name members(first: 2) { nodes { role } } } }
+      activitySummary { uploads downloadedBytes }
       activity(first: 3) { totalCount nodes { kind actor { username } workspace { name } } }
     } } } }"""
     counts: list[tuple[int, int]] = []
