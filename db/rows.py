@@ -1,7 +1,7 @@
 """The plain rows that selects give: immutable, typed, and cheap to make by the thousand."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -246,6 +246,29 @@ class StorageCheckRow(NamedTuple):
     bytes_hashed: int
     counts: dict[str, Any]
     findings: list[dict[str, Any]]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class AnalyticsExportRow(NamedTuple):
+    """An export of what is counted: see `db.models.analytics_exports.AnalyticsExport`."""
+
+    id: UUID
+    user_id: UUID
+    api_key_id: UUID | None
+    is_administrator: bool
+    state: str
+    report: str
+    format: str
+    since: date
+    until: date
+    interval: str | None
+    workspace_id: UUID | None
+    as_of: datetime | None
+    row_count: int | None
+    file_id: UUID | None
+    refusal: dict[str, Any] | None
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

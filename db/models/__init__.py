@@ -14,6 +14,7 @@ from db.models.analytics import (
     HeldMediaType,
     HeldUser,
 )
+from db.models.analytics_exports import AnalyticsExport, ExportFormat, ExportReport, ExportState
 from db.models.api_keys import ApiKey, ApiKeySecret
 from db.models.events import Event
 from db.models.files import Blob, BlobDamage, File, FileStatus, Version
@@ -42,6 +43,7 @@ __all__ = [
     "JSON_COLUMN",
     "NEVER",
     "WHOLE_SERVICE",
+    "AnalyticsExport",
     "ApiKey",
     "ApiKeySecret",
     "Blob",
@@ -52,6 +54,9 @@ __all__ = [
     "DailyUser",
     "Delta",
     "Event",
+    "ExportFormat",
+    "ExportReport",
+    "ExportState",
     "File",
     "FileStatus",
     "HeldMediaType",

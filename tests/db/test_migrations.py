@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from db import migrations
 from db.engine import ALEMBIC_INI, Database, NotMigrated, migrate
 from db.models import (
+    AnalyticsExport,
     ApiKey,
     ApiKeySecret,
     Blob,
@@ -20,6 +21,8 @@ from db.models import (
     DailyUser,
     Delta,
     Event,
+    ExportFormat,
+    ExportReport,
     File,
     HeldMediaType,
     HeldUser,
@@ -109,6 +112,21 @@ def upload_into(workspace: Workspace, user: User) -> Upload:
     )
 
 
+def export_for(user: User) -> AnalyticsExport:
+    return AnalyticsExport(
+        user_id=user.id,
+        is_administrator=True,
+        job_id=uuid7(),
+        report=ExportReport.USERS,
+        format=ExportFormat.CSV,
+        since=NOW.date(),
+        until=NOW.date(),
+        row_count=2**40,
+        refusal={"type": "NotFound"},
+        created_at=NOW,
+    )
+
+
 def rows_of_every_table() -> list[SQLModel]:
     """One row per table, in the order that their keys ask for."""
     user = User(
@@ -159,6 +177,7 @@ def rows_of_every_table() -> list[SQLModel]:
         IdempotencyKey(user_id=user.id, key="k", request_digest="d", target_id=file.id, created_at=NOW),
         Event(kind="user.created", actor_id=user.id, data={"a": [1]}, created_at=NOW),
         StorageCheck(requested_by_id=user.id, repairs=True, digests=False, created_at=NOW, updated_at=NOW),
+        export_for(user),
         Job(kind="mail.send", payload={"a": [1]}, run_at=NOW, created_at=NOW, updated_at=NOW),
         *counted(user, workspace),
     ]
