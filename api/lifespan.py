@@ -14,7 +14,7 @@ from api.mail import warn_if_off
 from api.metrics_port import metrics_port
 from api.parts import Parts, worker_of
 from api.settings import Settings
-from domain import api_keys, idempotency, mail_tokens, sessions, stream_tickets
+from domain import analytics_exports, api_keys, idempotency, mail_tokens, sessions, stream_tickets
 from domain.blobs import sweep
 from domain.event_sweeps import sweep_events
 from domain.purges import sweep_workspaces
@@ -82,6 +82,7 @@ async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: flo
         await _attempted(mail_tokens.sweep(parts.db, parts.ports.clock.now()))
         await _attempted(idempotency.sweep(parts.db, parts.ports.clock.now()))
         await _attempted(sweep_checks(parts.db, now))
+        await _attempted(analytics_exports.sweep(parts.db, parts.ports.clock.now()))
         await _attempted(sweep_upload_events(parts.db, now - parts.storage_policy.upload_events))
         await _attempted(sweep_strays(parts.backends, timedelta(seconds=lease_seconds)))
         if time.monotonic() >= next_at:

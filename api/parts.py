@@ -26,6 +26,8 @@ from db.rates import RateCounter
 from db.redis import RedisLink
 from db.redis_carrier import RedisCarrier
 from db.rows import JobRow
+from domain.analytics_export_jobs import export_by_job
+from domain.analytics_exports import EXPORT_JOB
 from domain.backends import Backends
 from domain.completions import VERIFY_JOB, verify_by_job
 from domain.jobs import JobKind, JobKinds
@@ -44,6 +46,8 @@ MAIL_ATTEMPTS = 15
 MAIL_SECONDS = 300
 VERIFY_SECONDS = 3600
 """Enough to read the largest files from a slow disk."""
+EXPORT_SECONDS = 3600
+"""Enough to read of millions of users."""
 STORE_SECONDS = 30 * 24 * 3600
 """Enough to read all of them."""
 
@@ -137,7 +141,9 @@ def worker_of(parts: Parts) -> Worker:
     )
     reset = JobKind(RESET_JOB, partial(send_reset, parts.db, parts.ports), is_secret=True)
     verify = JobKind(VERIFY_JOB, partial(verify_by_job, parts.backends), timeout_seconds=VERIFY_SECONDS)
-    kinds = send, reset, verify, _kept_up(CHECK_JOB, check_by_job, parts), _kept_up(SCRUB_JOB, scrub_by_job, parts)
+    export = JobKind(EXPORT_JOB, partial(export_by_job, parts.backends), timeout_seconds=EXPORT_SECONDS)
+    check, scrub = _kept_up(CHECK_JOB, check_by_job, parts), _kept_up(SCRUB_JOB, scrub_by_job, parts)
+    kinds = send, reset, verify, export, check, scrub
     return Worker(parts.db, parts.ports.clock, JobKinds(kinds), observe=parts.metrics.job_ended)
 
 

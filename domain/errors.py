@@ -235,6 +235,15 @@ class TooManyKeys(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class TooManyExports(Refusal):
+    """As many exports of the user have not ended as one may have."""
+
+    code = "TOO_MANY_EXPORTS"
+    kind = Kind.CONFLICT
+    maximum: int
+
+
+@dataclass(eq=False, kw_only=True)
 class RotationUnderWay(Refusal):
     """The API key was rotated a while ago, and the secret before is still good for the time that it was given."""
 

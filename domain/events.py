@@ -57,6 +57,7 @@ class EventKind(StrEnum):
     FILE_DAMAGED = "file.damaged"
     FILE_MENDED = "file.mended"
     STORAGE_CHECK_REQUESTED = "storage_check.requested"
+    ANALYTICS_EXPORT_REQUESTED = "analytics_export.requested"
     WORKSPACE_CREATED = "workspace.created"
     WORKSPACE_RENAMED = "workspace.renamed"
     WORKSPACE_DELETED = "workspace.deleted"

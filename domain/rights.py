@@ -90,6 +90,8 @@ RIGHTS: Mapping[str, Right] = {
     "node: upload_session": Right(Scope.FILES_WRITE, _OWN_HISTORY),
     "node: user": Right(Scope.FILES_READ, _MET_BY_MEMBERS, or_else=Scope.ACCOUNT_WRITE),
     "node: storage_check": Right(Scope.ADMIN, _SEEN_BY_ADMINISTRATORS),
+    "node: analytics_export": Right(Scope.ANALYTICS_READ, _OWN_HISTORY),
+    "nodes: analytics_export": Right(Scope.ANALYTICS_READ, _OWN_HISTORY),
     "nodes: storage_check": Right(Scope.ADMIN, _SEEN_BY_ADMINISTRATORS),
     "nodes: file": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "nodes: version": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
@@ -120,6 +122,8 @@ RIGHTS: Mapping[str, Right] = {
     # Workspaces
     "workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "analytics": Right(Scope.ANALYTICS_READ, _COUNTED_FOR_MEMBERS),
+    "export_analytics": Right(Scope.ANALYTICS_READ, _COUNTED_FOR_MEMBERS),
+    "analytics_export": Right(Scope.ANALYTICS_READ, _OWN_HISTORY),
     "create_workspace": Right(Scope.ACCOUNT_WRITE, _FOR_WHO_IS_SIGNED_IN),
     "rename_workspace": Right(Scope.ACCOUNT_WRITE, _CHANGED_BY_OWNERS),
     "delete_workspace": Right(Scope.ACCOUNT_WRITE, _CHANGED_BY_OWNERS),

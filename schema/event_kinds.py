@@ -7,6 +7,7 @@ import strawberry
 from schema.ids import Prefix
 
 TARGETS = {
+    "analytics_export": Prefix.ANALYTICS_EXPORT,
     "api_key": Prefix.API_KEY,
     "file": Prefix.FILE,
     "invitation": Prefix.INVITATION,
@@ -136,6 +137,9 @@ class EventKind(Enum):
     )
     STORAGE_CHECK_REQUESTED = strawberry.enum_value(
         "STORAGE_CHECK_REQUESTED", description="An administrator had the storage checked: `repair` and `digests`."
+    )
+    ANALYTICS_EXPORT_REQUESTED = strawberry.enum_value(
+        "ANALYTICS_EXPORT_REQUESTED", description="Somebody had a `report` made as a file: from `since` to `until`."
     )
     WORKSPACE_CREATED = strawberry.enum_value(
         "WORKSPACE_CREATED", description="A shared workspace was made, with this `name`."

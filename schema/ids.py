@@ -29,6 +29,7 @@ class Prefix(StrEnum):
     EVENT = "evt"
     JOB = "job"
     STORAGE_CHECK = "chk"
+    ANALYTICS_EXPORT = "exp"
 
 
 def encode(prefix: Prefix, value: UUID) -> strawberry.ID:

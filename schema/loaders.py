@@ -12,6 +12,7 @@ from db.engine import Database, Rows
 from db.questions import EventFilter, Page, Window
 from db.rows import (
     ActivitySummaryRow,
+    AnalyticsExportRow,
     ApiKeyRow,
     EventRow,
     FileRow,
@@ -27,6 +28,7 @@ from db.rows import (
 )
 from domain import (
     activity_summaries,
+    analytics_exports,
     api_keys,
     events,
     files,
@@ -133,6 +135,11 @@ class Loaders:
     def storage_checks(self) -> DataLoader[UUID, StorageCheckRow | None]:
         """Checks of the storage, for administrators."""
         return self._by(_id, storage_check_jobs.by_ids)
+
+    @cached_property
+    def analytics_exports(self) -> DataLoader[UUID, AnalyticsExportRow | None]:
+        """Exports of the viewer's."""
+        return self._by(_id, analytics_exports.by_ids)
 
     @cached_property
     def known_workspaces(self) -> DataLoader[UUID, WorkspaceRow | None]:

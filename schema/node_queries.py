@@ -9,6 +9,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from domain.errors import InvalidInput
+from schema.analytics_exports import analytics_export_of
 from schema.connections import PAGE_MAXIMUM
 from schema.context import Context, Info
 from schema.files import file_of
@@ -66,5 +67,6 @@ FOUND: Mapping[Prefix, tuple[Callable[[Loaders], DataLoader[UUID, Any]], Callabl
     Prefix.USER: (lambda loaders: loaders.users, user_of),
     Prefix.UPLOAD: (lambda loaders: loaders.uploads, upload_session_of),
     Prefix.STORAGE_CHECK: (lambda loaders: loaders.storage_checks, lambda row, _: storage_check_of(row)),
+    Prefix.ANALYTICS_EXPORT: (lambda loaders: loaders.analytics_exports, analytics_export_of),
 }
 """By what an id names: the loader of that noun, and what makes a node of its row."""

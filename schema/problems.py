@@ -48,6 +48,9 @@ class ProblemCode(Enum):
         "IDEMPOTENCY_KEY_REUSED", description="You sent another request under this idempotency key within a day."
     )
     TOO_MANY_KEYS = strawberry.enum_value("TOO_MANY_KEYS", description="You have as many API keys as one may have.")
+    TOO_MANY_EXPORTS = strawberry.enum_value(
+        "TOO_MANY_EXPORTS", description="As many of your exports have not ended as one may have."
+    )
     ROTATION_UNDER_WAY = strawberry.enum_value(
         "ROTATION_UNDER_WAY", description="The key was rotated, and its former secret is still good."
     )
@@ -190,6 +193,13 @@ class TooManyKeys(Problem):
     maximum: int = strawberry.field(description="How many a user may have.")
 
 
+@strawberry.type(description="As many of your exports have not ended as one may have.")
+class TooManyExports(Problem):
+    """See `domain.errors.TooManyExports`."""
+
+    maximum: int = strawberry.field(description="How many a user may have at a time.")
+
+
 @strawberry.type(description="The key was rotated, and its former secret is still good.")
 class RotationUnderWay(Problem):
     """See `domain.errors.RotationUnderWay`."""
@@ -310,6 +320,7 @@ PROBLEMS: dict[type[Refusal], type[Problem]] = {
     errors.RevisionConflict: Conflict,
     errors.IdempotencyKeyReused: IdempotencyKeyReused,
     errors.TooManyKeys: TooManyKeys,
+    errors.TooManyExports: TooManyExports,
     errors.RotationUnderWay: RotationUnderWay,
     errors.FileTooLarge: FileTooLarge,
     errors.ExtensionNotAllowed: ExtensionNotAllowed,

@@ -7,6 +7,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema.account_mutations import AccountMutations
 from schema.administration import AdministrationMutations
+from schema.analytics_export_queries import AnalyticsExportMutations, AnalyticsExportQueries
 from schema.analytics_queries import AnalyticsQueries
 from schema.api_keys import ApiKeyMutations
 from schema.email_mutations import EmailMutations
@@ -44,6 +45,7 @@ class Query(
     UserQueries,
     EventQueries,
     AnalyticsQueries,
+    AnalyticsExportQueries,
     UploadSessionQueries,
     StorageCheckQueries,
 ):
@@ -68,6 +70,7 @@ class Mutation(
     InvitationMutations,
     AdministrationMutations,
     StorageCheckMutations,
+    AnalyticsExportMutations,
 ):
     """The root of mutations."""
 

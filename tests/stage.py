@@ -13,8 +13,12 @@ from uuid_utils.compat import uuid7
 
 from api.parts import Parts
 from db.models import (
+    AnalyticsExport,
     ApiKey,
     ApiKeySecret,
+    ExportFormat,
+    ExportReport,
+    ExportState,
     Invitation,
     Member,
     Record,
@@ -102,7 +106,8 @@ async def set_stage(parts: Parts, client: AsyncClient, right: Right) -> Stage:
     check = StorageCheck(
         state=StorageCheckState.DONE, slot=None, repairs=False, digests=False, created_at=now, updated_at=now
     )
-    things += [check, key, lesser, _member(alone, users["companion"], WorkspaceRole.OWNER, now)]
+    export = _export(users["owner"], now)
+    things += [check, export, key, lesser, _member(alone, users["companion"], WorkspaceRole.OWNER, now)]
     for user in users.values():
         personal = Workspace(name="Personal", personal_user_id=user.id, created_at=now)
         things += [personal, _member(personal, user, WorkspaceRole.OWNER, now)]
@@ -121,6 +126,7 @@ async def set_stage(parts: Parts, client: AsyncClient, right: Right) -> Stage:
         "api_key": encode(Prefix.API_KEY, key.id),
         "invitation": encode(Prefix.INVITATION, offer.id),
         "storage_check": encode(Prefix.STORAGE_CHECK, check.id),
+        "analytics_export": encode(Prefix.ANALYTICS_EXPORT, export.id),
     }
     tokens = {name: _token(parts, session) for name, session in sessions.items()}
     async with parts.db.transaction() as tx:
@@ -204,6 +210,21 @@ def _key(user: User, scopes: list[Scope], now: datetime) -> ApiKey:
         scopes=[str(scope) for scope in scopes],
         addresses=[],
         created_at=now,
+    )
+
+
+def _export(user: User, now: datetime) -> AnalyticsExport:
+    return AnalyticsExport(
+        user_id=user.id,
+        is_administrator=False,
+        job_id=None,
+        state=ExportState.DONE,
+        report=ExportReport.UPLOADS,
+        format=ExportFormat.CSV,
+        since=now.date(),
+        until=now.date(),
+        created_at=now,
+        ended_at=now,
     )
 
 

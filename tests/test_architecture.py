@@ -64,6 +64,7 @@ DOORWAYS = {
 # Tests whose subject is not one module of the same name.
 TESTS_OF_MANY = {
     "tests/api/test_crashes.py": "kill -9 anywhere between the first byte and the answer",
+    "tests/api/test_export_crashes.py": "kill -9 while exports are made",
     "tests/api/test_ends_of_streams.py": "what ends WebSockets and event streams, and what is left of them",
     "tests/api/test_damaged_files.py": "files whose bytes a disk lost or changed, against the whole service",
     "tests/api/test_guessing.py": "guessing passwords, against the whole service",

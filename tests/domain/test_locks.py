@@ -10,7 +10,9 @@ from uuid import UUID
 import pytest
 
 from db.engine import Database
-from db.rows import FileRow, UploadRow
+from db.rows import FileRow, JobRow, UploadRow
+from domain import analytics_exports
+from domain.analytics_export_jobs import export_by_job
 from domain.backends import Backends
 from domain.blobs import remove, sweep
 from domain.concatenations import concatenate
@@ -23,6 +25,7 @@ from domain.upload_sweeps import sweep_uploads
 from domain.uploads import Replaced, UploadIntent
 from domain.versions import Restoration, restore_version
 from domain.workspaces import Deletion, delete_workspace
+from tests.domain.exporting import job_of, requested
 from tests.domain.receiving import announced, brought, changed, completed, is_exact, piece
 from tests.scenes import FACTS, Scene
 
@@ -96,10 +99,18 @@ def joining(*pieces: UploadRow) -> Act:
     return act
 
 
+def exporting(job: JobRow) -> Act:
+    async def act(backends: Backends, _: Scene) -> None:
+        await export_by_job(backends, job)
+
+    return act
+
+
 async def sweeping(backends: Backends, scene: Scene) -> None:
     await sweep_uploads(backends, scene.clock.now())
     await sweep_workspaces(backends)
     await sweep(backends.db, backends.store, scene.clock.now())
+    await analytics_exports.sweep(backends.db, scene.clock.now())
 
 
 def leaving(name: str) -> Act:
@@ -164,8 +175,9 @@ async def test_a_user_is_removed_while_everything_else_goes_on(
     random, (backends, scene) = Random(seed), processes[0]
     for _ in range(5):
         await announced(backends, scene, by="editor")
+    exports = [exporting(await job_of(scene, await requested(scene, "editor"))) for _ in range(4)]
     acts = await fifty_acts(backends, scene, random)
-    await all_at_once(processes, [*acts, leaving("editor"), sweeping], random)
+    await all_at_once(processes, [*acts, *exports, *exports, leaving("editor"), sweeping], random)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -31,6 +31,7 @@ ROUTES = {
 # Whose right is in the URL, whoever asks: tests/api/test_signed_uploads.py.
 SIGNED = {"/uploads/{upload_id}/content", "/uploads/{upload_id}/parts/{number}"}
 NO_BYTES = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+NOUNS = {"file", "workspace", "upload_session", "storage_check", "analytics_export"}
 MEMBERS = {"owner", "editor", "viewer"}
 
 # What an id names, by the place that takes it; `id` and `ids` by the verb.
@@ -108,6 +109,8 @@ ON_BOTH = {
     "activity",
     "set_user_role",
     "check_storage",
+    "analytics_export",
+    "export_analytics",
 }
 PREFIXES = ("file", "ver", "user", "wsp", "upl")
 TOLD_APART = {"x-request-id", "date", "content-length"}
@@ -163,7 +166,9 @@ def calls_of(verb: str) -> list[Call]:
 
 def _named(verb: str, place: Path) -> str:
     noun = verb.partition(": ")[2] or (
-        verb if verb in {"file", "workspace", "upload_session", "storage_check"} else verb.partition("_")[2]
+        verb
+        if verb in {"file", "workspace", "upload_session", "storage_check", "analytics_export"}
+        else verb.partition("_")[2]
     )
     return NAMED.get(place[-1]) or NAMED_BY_VERB.get(verb) or NAMED_BY_VERB.get(noun, noun)
 
