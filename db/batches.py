@@ -12,13 +12,18 @@ from typing import Generic, TypeVar
 
 AT_ONCE = 2
 MAXIMUM_TOGETHER = 64
+PATIENCE_SECONDS = 0.005
+"""How long the next questions gather behind those that are on their way, before they go beside them."""
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
 class Batches(Generic[Question, Answer]):
-    """Asks `load` for many at once; what its answer lacks is None. Nothing is kept: each question is asked anew."""
+    """Asks `load` for many at once; what its answer lacks is None. Nothing is kept: each question is asked anew.
+
+    Only where an answer keeps them waiting do the next go beside it, so that what is slow for some is not for all.
+    """
 
     def __init__(
         self,
@@ -26,10 +31,13 @@ class Batches(Generic[Question, Answer]):
         *,
         at_once: int = AT_ONCE,
         maximum_together: int = MAXIMUM_TOGETHER,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._load = load
         self._at_once = at_once
         self._maximum_together = maximum_together
+        self._patience_seconds = patience_seconds
+        self._impatience: asyncio.TimerHandle | None = None
         self._waiting: dict[asyncio.Future[Answer | None], Question] = {}
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps no hold of them
@@ -39,16 +47,26 @@ class Batches(Generic[Question, Answer]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer | None] = loop.create_future()
         self._waiting[future] = question
-        if self._under_way < self._at_once:
-            self._under_way += 1
-            # A context of its own: what goes wrong for all of them is not one request's.
-            task = loop.create_task(self._answer_all(), context=Context())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if not self._under_way:
+            self._begin()
+        elif self._under_way < self._at_once and self._impatience is None:
+            self._impatience = loop.call_later(self._patience_seconds, self._begin_beside)
         try:
             return await future
         finally:
             self._waiting.pop(future, None)
+
+    def _begin_beside(self) -> None:
+        self._impatience = None
+        if self._waiting and self._under_way < self._at_once:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._under_way += 1
+        # A context of its own: what goes wrong for all of them is not one request's.
+        task = asyncio.get_running_loop().create_task(self._answer_all(), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _answer_all(self) -> None:
         try:

@@ -78,6 +78,35 @@ async def test_no_more_than_so_many_go_together_or_at_once(oracle: Oracle) -> No
     assert max(map(len, oracle.asked)) == 10
 
 
+async def test_the_next_wait_for_an_answer_that_is_soon_there(oracle: Oracle) -> None:
+    together = Batches(oracle.load, at_once=2, patience_seconds=60)
+    oracle.gate.clear()
+    asking = [asyncio.create_task(together.ask(1))]
+    await asyncio.sleep(0)
+    asking += [asyncio.create_task(together.ask(number)) for number in (2, 3)]
+    await asyncio.sleep(0.01)
+    assert oracle.asked == [{1}]
+
+    oracle.gate.set()
+    assert await asyncio.gather(*asking) == [2, 4, 6]
+    assert oracle.asked == [{1}, {2, 3}]
+
+
+async def test_whoever_has_left_is_waited_for_by_no_other_answer(oracle: Oracle) -> None:
+    together = Batches(oracle.load, at_once=2, patience_seconds=0.01)
+    oracle.gate.clear()
+    asking = asyncio.create_task(together.ask(1))
+    await asyncio.sleep(0)
+    leaving = asyncio.create_task(together.ask(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.sleep(0.05)
+    assert oracle.asked == [{1}]
+
+    oracle.gate.set()
+    assert await asking == 2
+
+
 async def test_any_number_that_ask_the_same_are_answered_at_once(oracle: Oracle) -> None:
     together = Batches(oracle.load, at_once=1, maximum_together=2)
     oracle.gate.clear()
