@@ -29,6 +29,7 @@ from db import migrations
 from db.batches import Batches
 from db.bus import Bus, News
 from db.frequent import FrequentSelect
+from db.frequent_inserts import FrequentInsert, Values
 
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
 SQLITE_BUSY_SECONDS = 60
@@ -94,16 +95,24 @@ class Rows:
 
     async def frequent(self, select: FrequentSelect, parameters: dict[str, Any]) -> Sequence[Any]:
         """Every row of a select that is asked on every request; rows are sequences of its columns."""
-        if self._connection.dialect.name != "postgresql":
+        if not self.takes_lists:
             return await self.all(select.statement, parameters)
         # The driver's own connection: it is on autocommit here, and knows the text from the last time.
-        driver = cast("Any", self._connection.sync_connection).connection.driver_connection
-        found: Sequence[Any] = await driver.fetch(select.text, *select.arguments(parameters))
+        found: Sequence[Any] = await self._driver.fetch(select.text, *select.arguments(parameters))
         return found
 
     async def scalar(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
         """The first column of the first row, or None."""
         return (await self._connection.execute(statement, parameters)).scalar()
+
+    @property
+    def takes_lists(self) -> bool:
+        """Whether a parameter may be a list: PostgreSQL's arrays."""
+        return self._connection.dialect.name == "postgresql"
+
+    @property
+    def _driver(self) -> Any:  # noqa: ANN401 - PostgreSQL's own
+        return cast("Any", self._connection.sync_connection).connection.driver_connection
 
 
 class Pool(NamedTuple):
@@ -129,8 +138,18 @@ class Transaction(Rows):
         self._acts = acts
 
     async def frequent(self, select: FrequentSelect, parameters: dict[str, Any]) -> Sequence[Any]:
-        """Every row of the select, as seen by this transaction, which the driver alone knows nothing of."""
-        return await self.all(select.statement, parameters)
+        """Every row of the select, as seen by this transaction. Raises Duplicate and Missing where it writes."""
+        if not self._is_known_to_driver:
+            return await self.all(select.statement, parameters)
+        try:
+            return await super().frequent(select, parameters)
+        except (UniqueViolationError, ForeignKeyViolationError) as error:
+            raise _violation_of(error) from error
+
+    @property
+    def _is_known_to_driver(self) -> bool:
+        """Whether the driver, asked by itself, asks in this transaction: not before a statement has begun it."""
+        return self.takes_lists and bool(self._driver.is_in_transaction())
 
     def tell(self, topic: str, **body: Any) -> None:  # noqa: ANN401 - whatever JSON has
         """Have those who listen to a topic told, in this process and in others, once this is committed."""
@@ -164,6 +183,15 @@ class Transaction(Rows):
             await self._connection.execute(_insert(table), values)
         except IntegrityError as error:
             raise _violation(error) from error
+
+    async def insert_all(self, insert: FrequentInsert, values: Sequence[Values]) -> None:
+        """Insert rows of several tables, in one statement where that can be. Raises Duplicate and Missing."""
+        if self._is_known_to_driver:
+            await self.frequent(insert.statement, insert.parameters(values))
+            return
+        for table, rows in zip(insert.tables, values, strict=True):
+            if rows:
+                await self.insert(table, list(rows))
 
     def inserting(self, table: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
         """An insert that can say what to do where rows with the same unique values are there."""
@@ -346,12 +374,16 @@ def _violation(error: IntegrityError) -> Exception:
     """A Duplicate or a Missing where such a constraint is violated; the error itself for every other constraint."""
     cause = error.orig and error.orig.__cause__
     told = str(error.orig)
-    if isinstance(cause, UniqueViolationError):
-        return Duplicate(cause.constraint_name or "")
+    if isinstance(cause, UniqueViolationError | ForeignKeyViolationError):
+        return _violation_of(cause)
     if told.startswith("UNIQUE constraint failed: "):
         return Duplicate(told)
-    is_missing = isinstance(cause, ForeignKeyViolationError) or told.startswith("FOREIGN KEY constraint failed")
-    return Missing(told) if is_missing else error
+    return Missing(told) if told.startswith("FOREIGN KEY constraint failed") else error
+
+
+def _violation_of(error: UniqueViolationError | ForeignKeyViolationError) -> Duplicate | Missing:
+    """The same, told by PostgreSQL's driver."""
+    return Duplicate(error.constraint_name or "") if isinstance(error, UniqueViolationError) else Missing(str(error))
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
-from sqlalchemy import Select, Uuid
+from sqlalchemy import Executable, Uuid
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 _LIST = re.compile(r" IN \(__\[POSTCOMPILE_(\w+)\]\)")
@@ -22,7 +22,7 @@ class FrequentSelect:
     Its columns are of types that the driver itself gives as they are wanted: ids, text, numbers and times, no JSON.
     """
 
-    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+    def __init__(self, statement: Executable) -> None:
         self.statement = statement
 
     def arguments(self, parameters: Mapping[str, Any]) -> Sequence[Any]:
@@ -52,4 +52,4 @@ class FrequentSelect:
 
     @cached_property
     def _compiled(self) -> Any:  # noqa: ANN401 - what the compiler knows of a statement has no public type
-        return self.statement.compile(dialect=cast("Any", PGDialect_asyncpg)())
+        return cast("Any", self.statement).compile(dialect=cast("Any", PGDialect_asyncpg)())

@@ -1,14 +1,17 @@
 """Selects and writes on the ledger's lines, and how they differ from what they sum up."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, cast, delete, func, literal, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Executable, cast, delete, func, literal, or_, select, union_all
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
+from db.frequent import FrequentSelect
+from db.frequent_inserts import lists_of
 from db.models import File, Quota, QuotaKind, Upload, Version
 from db.rows import UsageRow
 
@@ -25,6 +28,16 @@ class Entry(NamedTuple):
 
 _COLUMNS = (col(Quota.owner_id), col(Quota.files), col(Quota.used), col(Quota.reserved), col(Quota.quota_limit))
 _SUMS = ("used", "reserved", "files")
+_Insert: TypeAlias = postgresql.Insert | sqlite.Insert
+
+
+def _adding(insert: _Insert) -> Executable:
+    changed = {name: getattr(Quota, name) + insert.excluded[name] for name in _SUMS}
+    return insert.on_conflict_do_update(index_elements=["owner_id"], set_=changed).returning(*_COLUMNS)
+
+
+# Asked for every upload.
+_POSTED = FrequentSelect(_adding(postgresql.insert(Quota).from_select(Entry._fields, lists_of(Quota, Entry._fields))))
 
 
 async def by_ids(rows: Rows, owner_ids: Sequence[UUID]) -> list[UsageRow]:
@@ -38,13 +51,15 @@ async def post(tx: Transaction, entries: Iterable[Entry]) -> list[UsageRow]:
 
     Of an owner one entry at most. Always in the same order, so that two who post never wait for each other.
     """
-    values = [entry._asdict() for entry in sorted(entries)]
-    if not values:
+    ordered = sorted(entries)
+    if not ordered:
         return []
-    insert = tx.inserting(Quota).values(values)
-    changed = {name: getattr(Quota, name) + insert.excluded[name] for name in _SUMS}
-    posted = insert.on_conflict_do_update(index_elements=["owner_id"], set_=changed).returning(*_COLUMNS)
-    return [UsageRow._make(row) for row in await tx.all(posted)]
+    if tx.takes_lists:
+        lists = zip(Entry._fields, map(list, zip(*ordered, strict=True)), strict=True)
+        posted = await tx.frequent(_POSTED, {f"quotas_{name}": values for name, values in lists})
+    else:
+        posted = await tx.all(_adding(sqlite.insert(Quota).values([entry._asdict() for entry in ordered])))
+    return [UsageRow._make(row) for row in posted]
 
 
 async def set_limit(tx: Transaction, owner_id: UUID, kind: QuotaKind, limit: int | None) -> None:

@@ -58,7 +58,7 @@ _HELD_WORKSPACES = (
     .with_for_update(read=True, key_share=True)
 )
 # A statement of its own: it sees what was changed while the one before waited, and locks people after workspaces.
-_HELD_PEOPLE = _BY_WORKSPACE.order_by(col(User.id)).with_for_update(read=True, key_share=True, of=User)
+_HELD_PEOPLE = FrequentSelect(_BY_WORKSPACE.order_by(col(User.id)).with_for_update(read=True, key_share=True, of=User))
 # Both are asked for every upload.
 _NAMED = FrequentSelect(_with_lines(_BY_WORKSPACE))
 _PERSONAL = FrequentSelect(
@@ -106,8 +106,8 @@ async def hold_memberships(
     Nor does anybody lose a membership meanwhile: whoever ends one locks the workspace.
     """
     there = [row.id for row in await tx.all(_HELD_WORKSPACES, {"workspace_ids": list(workspace_ids)})]
-    found = await tx.all(_HELD_PEOPLE, {"user_ids": list(user_ids), "workspace_ids": there})
-    return [MembershipRow(row.user_id, row.workspace_id, row.role) for row in found]
+    found = await tx.frequent(_HELD_PEOPLE, {"user_ids": list(user_ids), "workspace_ids": there})
+    return [MembershipRow(*row) for row in found]
 
 
 async def personal_memberships(rows: Rows, user_ids: Collection[UUID]) -> list[MembershipRow]:

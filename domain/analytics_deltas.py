@@ -25,7 +25,12 @@ class Sent(NamedTuple):
 
 async def count_changes(tx: Transaction, changes: Iterable[Change], now: datetime) -> None:
     """Count what the ledger is told, by media type. What is only reserved is not counted."""
-    await analytics_deltas.append(tx, _merged(_of_change(change, now) for change in changes))
+    await analytics_deltas.append(tx, deltas_of(changes, now))
+
+
+def deltas_of(changes: Iterable[Change], now: datetime) -> list[DeltaRow]:
+    """What `count_changes` appends, where it is written with other rows."""
+    return _merged(_of_change(change, now) for change in changes)
 
 
 async def count_downloads(tx: Transaction, sent: Sequence[Sent]) -> None:

@@ -8,13 +8,14 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from db import files, uploads
+from db import files, new_versions, uploads
 from db.engine import Transaction
-from db.models import Blob, Event, File, FileStatus, Version
+from db.models import FileStatus
+from db.new_versions import NewRows
 from db.rows import FileRow
 from domain import ledger, topics
 from domain.access import Access
-from domain.analytics_deltas import count_changes, turned
+from domain.analytics_deltas import deltas_of, turned
 from domain.errors import Refusal
 from domain.events import EventKind, RequestFacts, Subject, event_values
 from domain.file_changes import tell_change
@@ -84,14 +85,18 @@ class NewVersions:
         """Write everything that was added; the ledger last, and keys after it. Raises QuotaExceeded and KeyTaken."""
         if not self._made:
             return
-        await tx.insert(Blob, [_blob(made) for made in self._made])
-        fresh = [made.file for made in self._made if made.number == 1]
-        if fresh:
-            await tx.insert(File, [_file(file) for file in fresh])
-        await tx.insert(Version, [_version(made) for made in self._made])
-        events = [_event(made) for made in self._made]
-        await tx.insert(Event, events)
-        for values in events:
+        ports = self._made[0].newcomer.ports
+        changes = [_change(made) for made in self._made]
+        turns = [turn for made in self._made for turn in _turns(made)]
+        new = NewRows(
+            blobs=[_blob(made) for made in self._made],
+            files=[_file(made.file) for made in self._made if made.number == 1],
+            versions=[_version(made) for made in self._made],
+            events=[_event(made) for made in self._made],
+            deltas=deltas_of([*changes, *turns], ports.clock.now()),
+        )
+        await new_versions.add(tx, new)
+        for values in new.events:
             tell_change(tx, values)
         for file, _ in self._replaced.values():
             await files.set_content(tx, file)
@@ -99,9 +104,6 @@ class NewVersions:
             if made.newcomer.received.upload_id is not None:
                 await uploads.commit(tx, made.newcomer.received.upload_id, made.file)
                 topics.tell_upload(tx, made.newcomer.received.upload_id)
-        ports = self._made[0].newcomer.ports
-        changes = [_change(made) for made in self._made]
-        await count_changes(tx, [*changes, *(turn for made in self._made for turn in _turns(made))], ports.clock.now())
         await ledger.post(tx, ports.workspace_policy, changes)
         results = [Result(made.newcomer.received.admission.asked, made.file.version_id) for made in self._made]
         await remember(tx, results, ports.clock.now())

@@ -53,6 +53,7 @@ CALLS = {
 _lock = Lock()
 _plan = Plan(PLAN)
 _written: set[int] = set()
+_written_by: set[int] = set()
 
 
 def struck_by(kind: str) -> Fault:
@@ -107,6 +108,7 @@ def install() -> None:
 
     os.open, os.fsync = open_, fsync  # type: ignore[assignment]
     event.listen(Engine, "after_cursor_execute", note_written)
+    asyncpg.Connection.fetch = noting(asyncpg.Connection.fetch)
     event.listen(Engine, "commit", note_commit)
     DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
 
@@ -118,9 +120,23 @@ def note_written(connection: Connection, cursor: Any, *rest: Any) -> None:
         connection.info["has_written"] = True
 
 
+def noting(fetch: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of statements that go straight to PostgreSQL's driver."""
+
+    async def fetched(driver: asyncpg.Connection, text: str, *args: Any, **kwargs: Any) -> Any:
+        if text.lstrip().startswith(("INSERT", "WITH")):
+            _written_by.add(id(driver))
+        return await fetch(driver, text, *args, **kwargs)
+
+    return fetched
+
+
 def note_commit(connection: Connection) -> None:
     """Tell `do_commit`, which comes next and knows nothing but the connection."""
-    if connection.info.pop("has_written", False):
+    own = id(connection.connection.driver_connection)
+    has_written = own in _written_by
+    _written_by.discard(own)
+    if connection.info.pop("has_written", has_written):
         _written.add(id(connection.connection))
 
 
