@@ -16,6 +16,7 @@ import aiofiles
 import aiofiles.os
 
 from storage.drafts import Draft
+from storage.endings import Endings
 from storage.faults import translated
 from storage.gathering import Gathering
 from storage.inventory import DiskInventory
@@ -51,6 +52,7 @@ class DiskStore:
         self._leases = Leases(self._layout.leases, lease_seconds)
         self._room = Room(folder, floor_bytes)
         self._threads = Threads(_THREADS)
+        self._endings = Endings(self._leases, self._threads)
         self._partials = Partials(self._layout, self._room)
         self._inventory = DiskInventory(self._layout, self._leases, self._threads)
         self._crowd: WeakSet[Gathering] = WeakSet()
@@ -92,7 +94,7 @@ class DiskStore:
         """End the lease of a finished blob. Idempotent. Raises StoreError."""
         require_key(key)
         self._leases.forget(key)
-        await self._threads.run(self._leases.end, key)
+        await self._endings.end(key)
 
     def read(
         self, key: str, start: int = 0, end: int | None = None, *, size: int | None = None
