@@ -9,6 +9,7 @@ from api.logs import get_logger
 from db.bus import Bus
 from domain import topics
 from domain.errors import BadCredential, Refusal
+from domain.flags import Flag
 from domain.viewer import Viewer
 
 CHECK_SECONDS: Final = 10.0
@@ -25,7 +26,7 @@ class Guard:
     def __init__(self, bus: Bus, standing: Standing) -> None:
         self._bus = bus
         self._standing = standing
-        self._doubt = asyncio.Event()
+        self._doubt = Flag()
 
     @property
     def viewer(self) -> Viewer:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any
 
 from api.bodies import Parameters, PersistedQueryUnknown, RequestInvalid, parameters_of
@@ -34,22 +35,25 @@ class SocketOperations:
 
     async def begin(self, message: SocketMessage, maximum: int) -> None:
         """Begin an operation. Raises Close where the protocol is broken; one too many is refused, and nothing else."""
-        if message.id in self._tasks:
-            raise is_taken(message.id)
+        operation_id = message.id
+        if operation_id in self._tasks:
+            raise is_taken(operation_id)
         try:
             given = parameters_of(dict(message.payload))
         except RequestInvalid as breach:
             raise Close(4400, breach.message) from None
         except PersistedQueryUnknown as breach:
-            await self._tell(errors_of(message.id, [{"message": breach.message, "extensions": {"code": breach.code}}]))
+            await self._tell(
+                errors_of(operation_id, [{"message": breach.message, "extensions": {"code": breach.code}}])
+            )
             return
         if len(self._tasks) >= maximum:
             sentence = f"{maximum} operations are under way on this connection, which is as many as one may have."
-            await self._refuse(message.id, TooManyStreams(message=sentence, maximum=maximum))
+            await self._refuse(operation_id, TooManyStreams(message=sentence, maximum=maximum))
             return
-        task = asyncio.create_task(self._run(message.id, given))
-        self._tasks[message.id] = task
-        task.add_done_callback(lambda done: self._forget(message.id, done))
+        task = asyncio.create_task(self._run(operation_id, given))
+        self._tasks[operation_id] = task
+        task.add_done_callback(partial(self._forget, operation_id))  # which does not keep the message
 
     def stop(self, operation_id: str) -> None:
         """End an operation that the client does not want any more; it may have ended already."""

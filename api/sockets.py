@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
+from websockets.protocol import Protocol
 
 from api.connections import CONNECTION
 from api.logs import SOCKETS_LOGGER
+from domain.flags import Flag
 
 MAXIMUM_FRAMES: Final = 1_000
 """Frames that one message comes in at most: empty ones would never reach the limit of its bytes."""
@@ -34,6 +36,9 @@ class Sockets(WebSocketsSansIOProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - the server's business
         super().__init__(*arguments, **named)
+        self.queue = cast("asyncio.Queue[ASGIReceiveEvent]", _Inbox())
+        self.writable = cast("asyncio.Event", Flag())
+        self.writable.set()
         self.logger = self.conn.logger = logging.getLogger(SOCKETS_LOGGER)
         self.conn.debug = self.logger.isEnabledFor(logging.DEBUG)
 
@@ -58,6 +63,7 @@ class Sockets(WebSocketsSansIOProtocol):
         """Begin, and say what else the connection can do."""
         super().handle_connect(event)
         if not self.close_sent:  # else it was no handshake, and has been answered
+            self._forget_handshake()
             self.scope["extensions"][CONNECTION] = {"abort": self.transport.abort}
 
     def handle_text(self, event: Frame) -> None:
@@ -115,6 +121,11 @@ class Sockets(WebSocketsSansIOProtocol):
         super().shutdown()
         self._end_soon()
 
+    def _forget_handshake(self) -> None:
+        # The library's parser would keep the request for as long as it reads what follows; nothing of that has come.
+        self.conn.parser = Protocol.parse(self.conn)
+        next(self.conn.parser)
+
     def _fail(self, code: CloseCode, reason: str) -> None:
         self.frames = []
         if not self.close_sent:
@@ -123,6 +134,32 @@ class Sockets(WebSocketsSansIOProtocol):
 
     def _end_soon(self) -> None:
         self._end = self._end or self.loop.call_later(END_SECONDS, self.transport.abort)
+
+
+class _Inbox:
+    """What the server takes from an `asyncio.Queue`, which has three empty ones of 760 bytes."""
+
+    __slots__ = ("_came", "_messages")
+
+    def __init__(self) -> None:
+        self._messages: list[ASGIReceiveEvent] = []
+        self._came = Flag()
+
+    def qsize(self) -> int:
+        return len(self._messages)
+
+    def empty(self) -> bool:
+        return not self._messages
+
+    def put_nowait(self, message: ASGIReceiveEvent) -> None:
+        self._messages.append(message)
+        self._came.set()
+
+    async def get(self) -> ASGIReceiveEvent:
+        while not self._messages:
+            self._came.clear()
+            await self._came.wait()
+        return self._messages.pop(0)
 
 
 def _is_text(data: bytes) -> bool:

@@ -1,8 +1,8 @@
 """How many connections with answers that go on somebody has open in this process."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from domain.stream_errors import TooManyStreams
@@ -21,17 +21,26 @@ class Streams:
         """How many are open, whoever they are for."""
         return self._open.total()
 
-    @contextmanager
-    def open(self, viewer: Viewer, address: str | None) -> Iterator[None]:
+    def open(self, viewer: Viewer, address: str | None) -> AbstractContextManager[None]:
         """Count one more until the block ends. Raises TooManyStreams."""
         key: Hashable = viewer.user_id or address
         if self._open[key] >= self.maximum:
             sentence = f"You have {self.maximum} streams open, which is as many as one may have."
             raise TooManyStreams(message=sentence, maximum=self.maximum)
-        self._open[key] += 1
-        try:
-            yield
-        finally:
-            self._open[key] -= 1
-            if not self._open[key]:
-                del self._open[key]
+        return _Open(self._open, key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A block that counts. Small: there are thousands of them."""
+
+    counter: Counter[Hashable]
+    key: Hashable
+
+    def __enter__(self) -> None:
+        self.counter[self.key] += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.counter[self.key] -= 1
+        if not self.counter[self.key]:
+            del self.counter[self.key]

@@ -6,7 +6,6 @@ connection ends with the credential that it was opened by.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -103,7 +102,6 @@ class _Connection:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._leaving = ExitStack()
         self._watching: asyncio.Task[Refusal] | None = None
         self._operations: SocketOperations | None = None
 
@@ -121,7 +119,13 @@ class _Connection:
         if begun is None:
             return
         standing = await self._identify(begun)
-        guard = self._sockets.guard(standing)
+        try:
+            with self._sockets.streams.open(standing.viewer, address_of(self._scope)):
+                await self._serve(standing, self._sockets.guard(standing))
+        except TooManyStreams as refusal:
+            raise too_many(refusal.message) from None
+
+    async def _serve(self, standing: Standing, guard: Guard) -> None:
         self._operations = operations = SocketOperations(
             self._sockets.operations, Asker(self._scope, standing), guard, self._tell, self._sockets.report
         )
@@ -148,7 +152,6 @@ class _Connection:
             await asyncio.wait({self._watching})
         if self._operations is not None:
             await self._operations.end()
-        self._leaving.close()
 
     async def _wait_for_init(self) -> SocketMessage | None:
         """The message that begins; None when the client goes before it."""
@@ -161,13 +164,9 @@ class _Connection:
     async def _identify(self, message: SocketMessage) -> Standing:
         sockets = self._sockets
         try:
-            standing = await sockets.identify(_credential_in(message), self._scope)
-            self._leaving.enter_context(sockets.streams.open(standing.viewer, address_of(self._scope)))
+            return await sockets.identify(_credential_in(message), self._scope)
         except BadCredential as refusal:
             raise forbidden(refusal.message) from None
-        except TooManyStreams as refusal:
-            raise too_many(refusal.message) from None
-        return standing
 
     async def _read(self, operations: SocketOperations) -> None:
         while (message := await self._next()) is not None:
@@ -180,6 +179,7 @@ class _Connection:
                     operations.stop(message.id)
                 case _:
                     await self._answer(message)
+            del message  # a large one would stay for as long as no other comes
 
     async def _answer(self, message: SocketMessage) -> None:
         if message.kind is Kind.PING:

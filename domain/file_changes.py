@@ -1,7 +1,5 @@
 """What happens to files, told while it happens. The events are the record of it; this is for those who watch."""
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,6 +10,7 @@ from db.engine import Database, Transaction
 from domain import topics
 from domain.access import readable_workspace
 from domain.events import EventKind
+from domain.flags import Flag
 from domain.stream_errors import StreamOverrun
 from domain.viewer import Viewer
 
@@ -62,8 +61,8 @@ class _Mailbox:
     __slots__ = ("_arrived", "_is_overrun", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: deque[Body] = deque()
-        self._arrived = asyncio.Event()
+        self._waiting: list[Body] = []
+        self._arrived = Flag()
         self._is_overrun = False
 
     def put(self, body: Body) -> None:
@@ -79,7 +78,7 @@ class _Mailbox:
                 raise StreamOverrun
             self._arrived.clear()
             await self._arrived.wait()
-        return self._waiting.popleft()
+        return self._waiting.pop(0)
 
 
 def _change_of(body: Body) -> FileChange:
