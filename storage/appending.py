@@ -10,7 +10,9 @@ from storage.digest import Tally
 Pieces = Sequence[bytes | bytearray]
 
 _HURRY_BYTES = 8 << 20
-# On Linux this starts writing dirty pages without waiting for them; they stay in memory until they are written.
+# The beginning of a file stays in the system's memory for who inspects it, or fetches a small one.
+_KEPT_BYTES = 64 << 20
+# On Linux this starts writing dirty pages without waiting for them; those that are written already leave the memory.
 _FLUSHED: int | None = getattr(os, "POSIX_FADV_DONTNEED", None)
 
 
@@ -39,12 +41,19 @@ class Appending:
         self._hurry()
 
     def _hurry(self) -> None:
-        """Have the disk begin with what has come so far, so that less is left for the sync at the end."""
-        size = self.position - self._hurried
-        if _FLUSHED is not None and size >= _HURRY_BYTES:
-            with suppress(OSError):  # it is advice: where it is not taken, the sync does all
-                os.posix_fadvise(self.file.fileno(), self._hurried, size, _FLUSHED)
-            self._hurried = self.position
+        """Have the disk begin with what has come so far, so that less is left for the sync at the end.
+
+        What it was told of before is written by now, most likely. Unless it will be read for its sum, its memory is
+        given back, which the next bytes then need: memory that is new costs more than all else that writing takes.
+        """
+        if _FLUSHED is None or self.position - self._hurried < _HURRY_BYTES:
+            return
+        start = self._hurried
+        if self.tally is not None:
+            start = min(start, max(_KEPT_BYTES, start - _HURRY_BYTES))
+        with suppress(OSError):  # it is advice: where it is not taken, the sync does all
+            os.posix_fadvise(self.file.fileno(), start, self.position - start, _FLUSHED)
+        self._hurried = self.position
 
 
 def _after(written: int, pieces: Sequence[bytes | bytearray | memoryview]) -> Sequence[memoryview]:
