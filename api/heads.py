@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from api.connections import CONNECTION
 from api.corking import Corked
 from api.handshakes import breach_of
+from api.inflow import Inflow
 from api.zero_copy import ZERO_COPY, FileSender
 
 MAXIMUM_HEAD_BYTES = 64 * 1024
@@ -99,6 +100,8 @@ class LimitedHeads(HttpToolsProtocol):
         if cycle is not None and cycle.scope is self.scope:
             sender = FileSender(self.transport, self.flow, cycle, self.file_threads)
             extensions[ZERO_COPY] = {"send": sender.send}
+            inflow = Inflow(self.transport, self.flow, cycle, self.data_received)
+            cycle.receive = inflow.receive  # type: ignore[method-assign, assignment]
 
     def on_body(self, body: bytes) -> None:
         """Note that body bytes came."""
