@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from api.app import create_app
 from api.parts import parts_of
 from api.settings import Settings
-from tests import servers
+from tests import programs, servers
 from tests.asking import HASHING_BYTES
 from tests.databases import Databases
 from tests.lifespan import running
@@ -47,6 +47,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the run, unless this is only one of its workers."""
     if not hasattr(config, "workerinput"):
         servers.end_run(config.stash[RUN])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """End the processes of this worker, before their coverage is counted."""
+    programs.end_all()
 
 
 @pytest.hookimpl(tryfirst=True)

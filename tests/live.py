@@ -1,18 +1,18 @@
 """The service as operators run it: `python -m api serve` in a process of its own, on a free port."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests.machine import wait_for
+from tests.programs import Program, outside, start
 
-ROOT = Path(__file__).parent.parent
 START_SECONDS = 90
 STOP_SECONDS = 15
 
@@ -22,7 +22,7 @@ class Live:
     """A service that listens at `url`. Its log is JSON lines."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: Program | subprocess.Popen[bytes]
     data_folder: Path
     log: Path
 
@@ -42,13 +42,30 @@ class Live:
         return self.process.wait(STOP_SECONDS)
 
 
+Starting = Callable[[Path, Mapping[str, str], IO[bytes]], Program | subprocess.Popen[bytes]]
+
+
+def forked(folder: Path, environment: Mapping[str, str], output: IO[bytes]) -> Program:
+    """The service, by a process that has read its modules."""
+    return start("api", "serve", folder=folder, environment=environment, output=output)
+
+
+def cold(module: str) -> Starting:
+    """The service, or another module that serves, by a new interpreter: some two seconds later."""
+
+    def starting(folder: Path, environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", module, "serve"]
+        nothing, as_well = subprocess.DEVNULL, subprocess.STDOUT
+        return subprocess.Popen(command, cwd=folder, env=environment, stdin=nothing, stdout=output, stderr=as_well)
+
+    return starting
+
+
 @contextmanager
-def serving(folder: Path, environment: Mapping[str, str] | None = None, program: str = "api") -> Iterator[Live]:
+def serving(folder: Path, environment: Mapping[str, str] | None = None, starting: Starting = forked) -> Iterator[Live]:
     """A service whose data lies below `folder`; the same folder again is the same service started again."""
     log = folder / "service.log"
-    given = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
     own = {
-        "PYTHONPATH": str(ROOT),
         "CAIRN_PORT": "0",
         "CAIRN_DATA_FOLDER": str(folder / "data"),
         "CAIRN_LOG_FORMAT": "json",
@@ -57,14 +74,7 @@ def serving(folder: Path, environment: Mapping[str, str] | None = None, program:
     }
     log.write_bytes(b"")
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", program, "serve"],
-            cwd=folder,  # where nobody's .env lies
-            env=given | own | dict(environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = starting(folder, outside() | own | dict(environment or {}), output)  # where nobody's .env lies
     try:
         wait_for(lambda: _address(log) != "" or process.poll() is not None, START_SECONDS)
         assert _address(log), f"the service did not start:\n{log.read_text()}"

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.live import ROOT, START_SECONDS, STOP_SECONDS
+from tests.live import START_SECONDS, STOP_SECONDS
 from tests.machine import listens, program, wait_for
+from tests.programs import ROOT
 
 CONFIGURATION = ROOT / "deploy" / "nginx.conf"
 

@@ -4,7 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.live import ROOT, Live
+from tests.documents import ROOT
+from tests.live import Live
 from tests.machine import program
 
 

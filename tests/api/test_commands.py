@@ -21,8 +21,9 @@ from typer.testing import CliRunner, Result
 from api import commands
 from db.engine import Database, migrate
 from tests.asking import LOGIN, PASSWORD, UPLOAD, Account, ask, sign_up
-from tests.live import ROOT, Live, serving
+from tests.live import Live, cold, serving
 from tests.machine import free_port, listens, wait_for
+from tests.programs import outside
 
 ADMIN = ["admin", "create", "--username", "root", "--email", "root@example.org", "--password-stdin"]
 TRACEBACK = "Traceback"
@@ -265,7 +266,7 @@ def multipart(content: bytes) -> tuple[bytes, str]:
 
 def test_sessions_outlive_a_restart_because_the_secret_is_kept(tmp_path: Path) -> None:
     environment = {"CAIRN_PUBLIC_URL": "https://cairn.test"}
-    with serving(tmp_path, environment) as live:
+    with serving(tmp_path, environment, cold("api")) as live:
         account = asyncio.run(signed_up(live))
         assert live.stop() == 0
     with serving(tmp_path, environment) as live:
@@ -279,11 +280,7 @@ async def viewer(live: Live, account: Account) -> str:
 
 
 def test_an_administrator_made_while_the_service_runs_can_log_in(live: Live) -> None:
-    environ = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": f"sqlite:///{live.data_folder.parent}/cairn.sqlite",
-    }
+    environ = outside() | {"DATABASE_URL": f"sqlite:///{live.data_folder.parent}/cairn.sqlite"}
     command = [sys.executable, "-m", "api", *ADMIN]
     done = subprocess.run(command, input=PASSWORD, env=environ, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "root is an administrator.\n", "")

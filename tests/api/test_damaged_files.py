@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,8 @@ from api.settings import Settings
 from storage.keys import new_key, path_of
 from tests.asking import Account, ask, create_key, log_in, sign_up, uploaded
 from tests.backstage import promote
-from tests.live import ROOT, serving
+from tests.live import serving
+from tests.programs import outside, run
 
 CONTENT = b"The quick brown fox jumps over the lazy dog.\n"
 URL = "query ($id: ID!) { file(id: $id) { downloadUrl } }"
@@ -123,10 +122,8 @@ async def test_bytes_that_nobody_knows_of_go_by_themselves(client: AsyncClient, 
 
 
 def checking(folder: Path, database_url: str, *options: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
-    own = {"PYTHONPATH": str(ROOT), "CAIRN_DATABASE_URL": database_url, "CAIRN_DATA_FOLDER": str(folder / "data")}
-    command = [sys.executable, "-m", "api", "check", *options]
-    return subprocess.run(command, cwd=folder, env=kept | own, capture_output=True, text=True, check=False)
+    own = {"CAIRN_DATABASE_URL": database_url, "CAIRN_DATA_FOLDER": str(folder / "data")}
+    return run("api", "check", *options, folder=folder, environment=outside() | own)
 
 
 async def damaged(answer: Response) -> bool:

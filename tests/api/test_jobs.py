@@ -1,10 +1,8 @@
 import asyncio
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,9 +16,10 @@ from db.engine import Database, migrate
 from db.models import Job, JobState
 from domain.letters import MailToken
 from domain.mails import Addressee, enqueue_mail, verification_mail
-from tests.live import ROOT, STOP_SECONDS, Live, serving
+from tests.live import STOP_SECONDS, Live, serving
 from tests.machine import wait_for
 from tests.mailbox import Mailbox, receiving
+from tests.programs import outside, run, start
 from tests.records import MovableClock, make_ports
 
 TOKEN = "a-token-that-nobody-may-see"
@@ -34,8 +33,7 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 def environment(url: str, **given: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
-    return kept | {"PYTHONPATH": str(ROOT), "CAIRN_LOG_FORMAT": "json", "CAIRN_DATABASE_URL": url} | given
+    return outside() | {"CAIRN_LOG_FORMAT": "json", "CAIRN_DATABASE_URL": url} | given
 
 
 def sends(mailbox: Mailbox) -> dict[str, str]:
@@ -43,8 +41,7 @@ def sends(mailbox: Mailbox) -> dict[str, str]:
 
 
 def command(folder: Path, environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = [sys.executable, "-m", "api", *arguments]
-    return subprocess.run(done, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    return run("api", *arguments, folder=folder, environment=environ)
 
 
 @contextmanager
@@ -52,7 +49,7 @@ def at_work(folder: Path, environ: Mapping[str, str]) -> Iterator[Live]:
     """`python -m api work`, once it says that it works."""
     log = folder / "worker.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "api", "work"], cwd=folder, env=environ, stdout=output)
+        process = start("api", "work", folder=folder, environment=environ, output=output)
     try:
         assert wait_for(lambda: '"working"' in log.read_text(), 30), log.read_text()
         yield Live("", process, folder / "data", log)

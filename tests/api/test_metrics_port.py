@@ -1,9 +1,6 @@
 """Several processes: each counts what it does, is scraped by itself, and tells the same of what they share."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +9,9 @@ import httpx2
 import pytest
 
 from tests.asking import PASSWORD, SIGNUP
-from tests.live import ROOT, STOP_SECONDS, serving
+from tests.live import STOP_SECONDS, serving
 from tests.machine import free_port, listens, wait_for
+from tests.programs import Program, outside, run, start
 from tests.scraping import BEARER, TOKEN, Scraped
 
 START_SECONDS = 30
@@ -33,10 +31,9 @@ def sign_up(url: str, name: str) -> None:
 
 
 @contextmanager
-def working(folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    given = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
-    own = {"PYTHONPATH": str(ROOT), "CAIRN_DATA_FOLDER": str(folder / "data"), **environment}
-    process = subprocess.Popen([sys.executable, "-m", "api", "work"], cwd=folder, env=given | own)
+def working(folder: Path, environment: dict[str, str]) -> Iterator[Program]:
+    own = {"CAIRN_DATA_FOLDER": str(folder / "data"), **environment}
+    process = start("api", "work", folder=folder, environment=outside() | own)
     try:
         yield process
     finally:
@@ -90,15 +87,13 @@ def test_two_services_and_a_worker_are_scraped_each_by_itself(
 def test_a_port_that_is_taken_ends_in_a_sentence(sqlite_url: str, tmp_path: Path, command: str) -> None:
     with serving(tmp_path, {"CAIRN_DATABASE_URL": sqlite_url}) as service:
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")},
-            "PYTHONPATH": str(ROOT),
+            **outside(),
             "CAIRN_DATA_FOLDER": str(tmp_path / "data"),
             "CAIRN_DATABASE_URL": sqlite_url,
             "CAIRN_LOG_FORMAT": "json",
             "CAIRN_PORT": str(free_port()),
             "CAIRN_METRICS_PORT": str(service.port),
         }
-        command_line = [sys.executable, "-m", "api", command]
-        done = subprocess.run(command_line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = run("api", command, folder=tmp_path, environment=environment)
     assert done.returncode != 0
     assert "CAIRN_METRICS_PORT: cannot listen on it: Address already in use" in json.dumps(done.stdout + done.stderr)

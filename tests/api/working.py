@@ -7,7 +7,6 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,8 @@ from api.worker import Pace, Worker
 from db.engine import Database
 from db.rows import JobRow
 from domain.jobs import JobKind, JobKinds
-from tests.live import ROOT, STOP_SECONDS
+from tests.live import STOP_SECONDS
+from tests.programs import Program, outside, start
 
 NOTE = "test.note"
 PACE = Pace(at_once=8, lease_seconds=10, poll_seconds=0.05, patience_seconds=0.1)
@@ -49,9 +49,9 @@ def _note(notes: Path, what: str, job: JobRow) -> None:
 
 
 @contextmanager
-def working(url: str, notes: Path) -> Iterator[subprocess.Popen[bytes]]:
+def working(url: str, notes: Path) -> Iterator[Program]:
     """A process that works until the block ends."""
-    process = subprocess.Popen([sys.executable, "-m", "tests.api.working", url, str(notes)], cwd=ROOT)
+    process = start("tests.api.working", url, str(notes), folder=notes.parent, environment=outside())
     try:
         yield process
     finally:

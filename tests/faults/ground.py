@@ -21,7 +21,7 @@ from db.uploads import GROWING, LIVE
 from tests.asking import Account, ask, sign_up
 from tests.faults.plan import KINDS, Fault, Plan
 from tests.faults.senders import NotDone, Sender
-from tests.live import Live, serving
+from tests.live import Live, cold, serving
 from tests.machine import free_port, wait_for
 
 CONTENT = ("words, and more of them\n" * 60_000).encode()[: (1 << 20) + 200_000]
@@ -200,7 +200,8 @@ async def ground(folder: Path, database_url: str, environment: dict[str, str]) -
     path, database = folder / "plan", Database(database_url)
     own = SETTINGS | environment | {"CAIRN_DATABASE_URL": database_url, "CAIRN_PORT": str(free_port())}
     plan = Plan(path)
-    with serving(folder, own | {"FAULTS_PLAN": str(path)}, "tests.faults") as service:
+    # A cold start: what is wrapped has to be so before the service takes hold of it.
+    with serving(folder, own | {"FAULTS_PLAN": str(path)}, cold("tests.faults")) as service:
         made = Ground(service, plan, path.with_suffix(".again"), database)
         async with made.client() as client:
             made.ada = await sign_up(client)
