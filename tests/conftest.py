@@ -15,6 +15,7 @@ from api.parts import parts_of
 from api.settings import Settings
 from tests import programs, servers
 from tests.asking import HASHING_BYTES
+from tests.compiled import share_compiled
 from tests.databases import Databases
 from tests.lifespan import running
 from tests.live import Live, serving
@@ -29,6 +30,7 @@ ON_BOTH = {"test_crashes", "test_health", "test_key_uses", "test_recorder", "tes
 # CI tries the same examples every time: what a change broke is then what it is told of.
 hypothesis.settings.register_profile("cairn", deadline=None, database=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("cairn")
+share_compiled()
 
 
 def pytest_configure(config: pytest.Config) -> None:
