@@ -73,9 +73,12 @@ class Stage:
     token: str
 
     async def rows(self) -> dict[str, set[str]]:
-        """All that the service remembers, by table: values as the database has them."""
+        """All that the service remembers, by table: values as text."""
+        found: dict[str, set[str]] = {name: set() for name in Record.metadata.tables}
         async with self.parts.db.reading() as rows:
-            return {name: {str(row) for row in await rows.all(remembered)} for name, remembered in _remembered()}
+            for row in await rows.all(_remembered()):
+                found[row[0]].add(str(row[1:]))
+        return found
 
     def link(self, asker: str, file_id: str, version_id: str) -> str:
         """A link to a content in the name of an asker, whatever it may see; nobody signs none."""
@@ -150,14 +153,17 @@ async def set_stage(parts: Parts, client: AsyncClient, right: Right) -> Stage:
 
 
 @cache
-def _remembered() -> list[tuple[str, TextClause]]:
-    # Plain text: building dates and UUIDs of thousands of rows would cost more than all else that is asked.
+def _remembered() -> TextClause:
+    # One statement, and text: to ask table by table, and to build dates and UUIDs, would cost more than all else.
+    tables = Record.metadata.tables.values()
+    widest = max(len(table.columns) for table in tables)
     selects = []
-    for table in Record.metadata.tables.values():
-        columns = ", ".join(f'"{column.name}"' for column in table.columns if column.name not in WRITTEN_LATER)
+    for table in tables:
+        kept = [column.name for column in table.columns if column.name not in WRITTEN_LATER]
+        values = [f'CAST("{name}" AS TEXT)' for name in kept] + ["NULL"] * (widest - len(kept))
         condition = BY_THEMSELVES.get(table.name, "TRUE")
-        selects.append((table.name, text(f'SELECT {columns} FROM "{table.name}" WHERE {condition}')))
-    return selects
+        selects.append(f"SELECT '{table.name}', {', '.join(values)} FROM \"{table.name}\" WHERE {condition}")
+    return text(" UNION ALL ".join(selects))
 
 
 def _user(username: str, name: str, now: datetime) -> User:
