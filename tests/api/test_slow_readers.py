@@ -66,7 +66,7 @@ async def by_stream(raw: RawSocket, ada: Account) -> None:
     assert await raw.status() == 200
 
 
-@pytest.mark.parametrize("begin", [by_socket, by_stream])
+@pytest.mark.parametrize("begin", [by_socket, pytest.param(by_stream, marks=pytest.mark.slow)])
 async def test_who_stops_reading_is_dropped_while_others_are_told(
     begin: Callable[[RawSocket, Account], Awaitable[None]], sqlite_url: str, redis_url: str, tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ async def fetched(visit: Visit, url: str) -> bytes:
     return await answer.body()
 
 
+@pytest.mark.slow
 async def test_several_files_are_sent_with_an_operation_that_the_panel_adds(
     served: Live, visit: Visit, tmp_path: Path
 ) -> None:
@@ -168,6 +169,7 @@ async def test_a_subscription_shows_what_happens_until_it_is_stopped(served: Liv
     assert (await visit.run("Viewer"))["viewer"]["username"] == "watches"
 
 
+@pytest.mark.slow
 async def test_a_subscription_says_why_it_is_refused(visit: Visit) -> None:
     await visit.start("Watch")
     shown = visit.page.locator(".graphiql-response .view-lines")
@@ -177,6 +179,7 @@ async def test_a_subscription_says_why_it_is_refused(visit: Visit) -> None:
     await expect(shown).to_contain_text("4403")
 
 
+@pytest.mark.slow
 async def test_every_panel_opens(visit: Visit) -> None:
     await visit.page.get_by_role("button", name="Show Documentation Explorer").click()
     await expect(visit.page.get_by_text("Root Types")).to_be_visible()
@@ -186,6 +189,7 @@ async def test_every_panel_opens(visit: Visit) -> None:
     await expect(visit.page.get_by_role("dialog")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_the_stop_button_ends_an_upload(served: Live, visit: Visit, tmp_path: Path) -> None:
     large = tmp_path / "large.txt"
     with large.open("wb") as file:
@@ -200,6 +204,7 @@ async def test_the_stop_button_ends_an_upload(served: Live, visit: Visit, tmp_pa
     assert (await visit.run("Files"))["files"]["totalCount"] == 0
 
 
+@pytest.mark.slow
 async def test_what_was_typed_is_forgotten_with_the_tab_and_the_token_at_once(served: Live, visit: Visit) -> None:
     token = await sign_up(served, "forgotten")
     await use(visit, token)

@@ -112,6 +112,7 @@ async def test_an_event_source_hears_until_its_session_ends_and_then_stops(
     assert await page.evaluate("isCompleted")
 
 
+@pytest.mark.slow
 async def test_a_used_ticket_opens_nothing(page: Page, client: AsyncClient, service: Live) -> None:
     account = await sign_up(client, "again")
     await page.evaluate(OPEN, [f"{service.url}/graphql", account.token, WATCH])
@@ -122,6 +123,7 @@ async def test_a_used_ticket_opens_nothing(page: Page, client: AsyncClient, serv
     assert await page.evaluate("first.readyState === EventSource.OPEN"), "the stream of the ticket goes on"
 
 
+@pytest.mark.slow
 async def test_a_page_of_a_strange_origin_hears_nothing(browser: Browser, client: AsyncClient, service: Live) -> None:
     account = await sign_up(client, "elsewhere")
     ticket = (await ask(client, TICKET, account))["createStreamTicket"]["ticket"]

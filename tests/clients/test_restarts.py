@@ -16,8 +16,15 @@ SERVICE_RESTART = 1012
 """In the registry of close codes that RFC 6455 opened."""
 
 
-@pytest.mark.parametrize("end", [Live.stop, Live.kill], ids=["stopped", "killed"])
-@pytest.mark.parametrize("transport", ["ws", "sse"])
+@pytest.mark.parametrize(
+    ("transport", "end"),
+    [
+        pytest.param("ws", Live.stop, id="ws-stopped"),
+        pytest.param("ws", Live.kill, id="ws-killed", marks=pytest.mark.slow),
+        pytest.param("sse", Live.stop, id="sse-stopped", marks=pytest.mark.slow),
+        pytest.param("sse", Live.kill, id="sse-killed"),
+    ],
+)
 async def test_a_client_subscribes_anew_once_the_service_is_back(
     tmp_path: Path, transport: str, end: Callable[[Live], object]
 ) -> None:
@@ -37,6 +44,7 @@ async def test_a_client_subscribes_anew_once_the_service_is_back(
         assert story["codes"][0] == SERVICE_RESTART
 
 
+@pytest.mark.slow
 async def test_a_client_whose_token_ends_goes_on_with_the_next(tmp_path: Path) -> None:
     with serving(tmp_path, {"CAIRN_ACCESS_TOKEN_SECONDS": "15"}) as service:
         told = await run_node("expiring.mjs", f"{service.url}/graphql", "refreshes")

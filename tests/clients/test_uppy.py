@@ -64,6 +64,7 @@ async def page(browser: Browser, page_origin: str) -> AsyncIterator[Page]:
     await opened.context.close()
 
 
+@pytest.mark.slow
 async def test_uppy_goes_on_where_a_killed_service_left_it(page: Page, page_origin: str, tmp_path: Path) -> None:
     environment = {"CAIRN_PORT": str(free_port()), "CAIRN_CORS_ORIGINS": page_origin, "SECRET_KEY": SECRET}
     pieces: list[int] = []

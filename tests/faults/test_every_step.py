@@ -29,6 +29,7 @@ SPARED_STEPS = 2
 """A blob whose folder is there already takes so many steps less."""
 
 
+@pytest.mark.slow
 async def test_an_upload_that_meets_a_fault_loses_nothing_and_goes_on(database_url: str, tmp_path: Path) -> None:
     async with ground(tmp_path, database_url, {}) as place:
         for kind in (Multipart, Tus, Parts):
