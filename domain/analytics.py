@@ -12,11 +12,13 @@ from uuid import UUID
 
 from db import analytics, analytics_users, workspaces
 from db.analytics import Extent, MediaTypeRow, Period
+from db.analytics_leaders import Comparison
 from db.analytics_users import UserSumRow
 from db.engine import Rows
 from db.questions import Page, UserMeasure, Window
 from db.rows import UserRow
 from domain.analytics_buckets import Series
+from domain.analytics_leaders import leaders
 from domain.errors import InvalidInput
 from domain.scopes import Scope
 from domain.viewer import Viewer
@@ -100,7 +102,7 @@ async def media_types(rows: Rows, question: Question, first: int) -> Sequence[Me
 async def top_users(rows: Rows, question: Question, by: UserMeasure, first: int) -> list[UserSumRow]:
     """The users with most of something, the most first. Raises InvalidInput."""
     _judge_length(first)
-    found = await analytics_users.top(rows, question.extent, question.period, by, first)
+    found = await leaders(rows, Comparison(question.extent, question.period, by, first))
     sums = await analytics_users.sums_of(rows, question.extent, question.period, found) if found else []
     # In the order of what is told of them, since that is as of a moment later.
     return sorted(sums, key=lambda row: (getattr(row, by), row.user_id), reverse=True)

@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Integer
+from sqlalchemy import BigInteger, Index, Integer, text
 from sqlmodel import Field
 
 from db.models.record import Record
@@ -13,6 +13,11 @@ WHOLE_SERVICE = UUID(int=0)
 NEVER = date.min
 # SQLite numbers rows by itself only where the key is called INTEGER.
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _index_of_some(measure: str, condition: str) -> Index:
+    where = text(condition)
+    return Index(None, "scope_id", "day", measure, "user_id", postgresql_where=where, sqlite_where=where)
 
 
 class Delta(Record, table=True):
@@ -70,10 +75,17 @@ class DailyMediaType(Record, table=True):
 
 
 class DailyUser(Record, table=True):
-    """What a day added of a user, or took away, in a scope."""
+    """What a day added of a user, or took away, in a scope.
+
+    Its indexes have who downloaded and who lost most on a day: see `db.analytics_leaders`.
+    """
 
     __tablename__ = "daily_users"
-    __table_args__ = (Index(None, "scope_id", "day"),)
+    __table_args__ = (
+        _index_of_some("downloads", "downloads > 0"),
+        _index_of_some("bytes", "bytes < 0"),
+        _index_of_some("files", "files < 0"),
+    )
 
     scope_id: UUID = Field(primary_key=True)
     user_id: UUID = Field(primary_key=True)

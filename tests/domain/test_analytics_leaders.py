@@ -1,0 +1,92 @@
+"""Who has most is found whatever everybody has, and without adding it up for everybody."""
+
+import re
+from collections import Counter
+from datetime import date, timedelta
+from itertools import product
+from random import Random
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.dialects import sqlite
+from uuid_utils.compat import uuid7
+
+from db import analytics_deltas
+from db.analytics import Extent, Period
+from db.analytics_deltas import DeltaRow
+from db.analytics_leaders import Comparison, _reaching
+from db.engine import Database
+from db.models import User
+from db.questions import UserMeasure
+from domain.analytics_folding import fold
+from domain.analytics_leaders import leaders
+from tests.records import NOW
+from tests.scenes import Scene
+
+BEGIN = date(2026, 10, 1)
+DAYS = 20
+MIDDLE = Period(BEGIN + timedelta(days=5), BEGIN + timedelta(days=12))
+LATEST = Period(BEGIN, BEGIN + timedelta(days=DAYS))
+
+
+async def live(db: Database, chance: Random, skew: float) -> tuple[list[UUID], list[UUID], list[DeltaRow]]:
+    """Forty people in three workspaces, who bring, lose and download: some much more of it than others."""
+    people, places = [uuid7() for _ in range(40)], [uuid7() for _ in range(3)]
+    deltas = []
+    for _ in range(400):
+        many = int(1 + 1000 * chance.random() ** skew)
+        person, day = chance.choice(people), BEGIN + timedelta(days=chance.randrange(DAYS))
+        lost = chance.randrange(many) if chance.random() < 0.3 else 0
+        numbers = {"files": many, "bytes": many * 10**12, "downloads": chance.choice((0, many))}
+        deltas.append(DeltaRow(day, chance.choice(places), person, "text/plain", **numbers))
+        later = day + timedelta(days=chance.randrange(5))
+        deltas.append(DeltaRow(later, deltas[-1].workspace_id, person, "text/plain", -lost, -lost * 10**12))
+    async with db.transaction() as tx:
+        # Those who left are counted, and are among the leaders of nothing.
+        await tx.add(*(_user(person, number) for number, person in enumerate(people[:-2])))
+        await analytics_deltas.append(tx, deltas[:700])
+    await fold(db, 100)
+    async with db.transaction() as tx:
+        await analytics_deltas.append(tx, deltas[700:])
+    return people[:-2], places, deltas
+
+
+def _user(user_id: UUID, number: int) -> User:
+    name = f"person{number}"
+    return User(
+        id=user_id, username=name, username_folded=name, email=name, email_folded=name, password_hash="-",
+        created_at=NOW, updated_at=NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("skew", [0, 1, 30])
+async def test_leaders_are_who_has_most_when_everything_is_added_up(scene: Scene, skew: float) -> None:
+    people, places, deltas = await live(scene.db, Random(int(skew)), skew)
+    extents = Extent(None), Extent(tuple(places[:1])), Extent(tuple(places)), Extent(())
+    for by, extent, period in product(UserMeasure, extents, (MIDDLE, LATEST)):
+        sums: Counter[UUID] = Counter()
+        since = period.since if by is UserMeasure.DOWNLOADS else BEGIN
+        for delta in deltas:
+            is_there = extent.workspace_ids is None or delta.workspace_id in extent.workspace_ids
+            if is_there and since <= delta.day <= period.until and delta.user_id in people:
+                sums[delta.user_id] += getattr(delta, by)
+        # Nobody is a member of these workspaces, and who is none is not told to have downloaded.
+        shown = sums if by is not UserMeasure.DOWNLOADS or extent.is_everything else Counter()
+        expected = [each for each in sorted(shown, key=lambda each: (shown[each], each), reverse=True) if shown[each]]
+        async with scene.db.reading() as rows:
+            for first in (1, 3, 10, 100):
+                assert await leaders(rows, Comparison(extent, period, by, first)) == expected[:first]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("by", UserMeasure)
+async def test_leaders_are_read_from_indexes_alone(scene: Scene, by: UserMeasure) -> None:
+    asked = Comparison(Extent(None), LATEST, by, 10).parameters | {"least": 10}
+    statement = _reaching(is_everything=True, by=by).statement.params(asked)
+    named = statement.compile(dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True})
+    parameters = dict.fromkeys(re.findall(r":(\w+)", str(named)))
+    async with scene.db.reading() as rows:
+        plan = [row.detail for row in await rows.all(text(f"EXPLAIN QUERY PLAN {named}"), parameters)]
+    index = f"SEARCH daily_users USING COVERING INDEX ix_daily_users_scope_id_day_{by}_user_id"
+    assert any(line.startswith(f"{index} (scope_id=? AND day=? AND {by}") for line in plan)
