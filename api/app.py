@@ -37,6 +37,7 @@ from api.traffic import Traffic
 from api.transfers import Transfers
 from api.tus import TUS_HEADERS, Tus
 from api.websocket import GraphQLSockets, SocketLimits
+from domain.analytics_answers import Statistics
 from domain.errors import RateLimited
 from domain.events import RequestFacts
 from domain.viewer import Viewer
@@ -97,6 +98,7 @@ def create_app(settings: Settings, parts: Parts | None = None) -> ASGIApp:
 
 def _operations(settings: Settings, parts: Parts) -> Operations:
     report = partial(_report, parts.metrics)
+    statistics = Statistics(parts.cache, settings.analytics_cache_seconds)
     executor = Executor(build_schema(), _query_limits(settings), report, introspection=settings.introspection)
 
     def make_context(viewer: Viewer, facts: RequestFacts) -> Context:
@@ -107,6 +109,7 @@ def _operations(settings: Settings, parts: Parts) -> Operations:
             store=parts.store,
             ports=parts.ports,
             loaders=Loaders(parts.db, viewer, parts.ports.clock),
+            statistics=statistics,
         )
 
     return Operations(executor, Counting(parts.ports, facts_of), facts_of, make_context, parts.metrics)

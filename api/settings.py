@@ -216,6 +216,13 @@ class Settings(BaseSettings):
         ge=0,
         description="How many days back the audit log goes; 0 is for ever. What analytics counted of it stays.",
     )
+    analytics_cache_seconds: float = Field(
+        5,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How old what analytics tells may be; its `asOf` says how old it is. 0 keeps nothing.",
+    )
 
     orphan_seconds: Count = Field(
         7 * DAY,

@@ -1,14 +1,14 @@
 """What is counted, as dashboards show it: every field is a statement or a part of one, however much was counted."""
 
 from enum import Enum
+from functools import partial
 from typing import Annotated, TypeAlias
 
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from db.questions import UserMeasure
-from domain import analytics
-from domain.analytics import Question
+from db.questions import Page, UserMeasure
+from domain.analytics_answers import Answers
 from domain.analytics_buckets import Bucket, Series
 from domain.analytics_buckets import Interval as Length
 from schema.connections import After, Connection, First, PageArguments, connection_of, window_of
@@ -99,21 +99,22 @@ Every: TypeAlias = Annotated[Interval, strawberry.argument(description="How long
 Length100: TypeAlias = Annotated[int, strawberry.argument(description="How many at most: 1 to 100.")]
 
 
-@strawberry.type(description="What was counted in a period. Exact at the moment that it is asked; days are of UTC.")
+@strawberry.type(
+    description="What was counted in a period, exactly; days are of UTC. Answers are kept for some seconds, and "
+    "everything that had happened by `asOf` is in all of them."
+)
 class Analytics:
     """Uploads, downloads, storage and totals are parts of one statement."""
 
     context: strawberry.Private[Context]
-    question: strawberry.Private[Question]
+    answers: strawberry.Private[Answers]
     series: strawberry.Private[DataLoader[None, Series]]
-    as_of: DateTime = strawberry.field(description="The moment that the answer is as of.")
+    as_of: DateTime = strawberry.field(description="Everything up to then is counted; of what came later, some may be.")
 
     @strawberry.field(description="Sums of everything.")
     async def totals(self) -> Totals:
         """One statement more where members are counted."""
-        days = await self.series.load(None)
-        async with self.context.db.reading() as rows:
-            sums = await analytics.totals(rows, self.question, days)
+        sums = await self.answers.totals(await self.series.load(None))
         return Totals(**sums._asdict())
 
     @strawberry.field(description="Uploads over time, also when there were none.")
@@ -147,8 +148,7 @@ class Analytics:
     @strawberry.field(description="The media types that most bytes are held of, at the end of the period.")
     async def by_media_type(self, first: Length100 = 10) -> list[MediaTypeUsage]:
         """One statement."""
-        async with self.context.db.reading() as rows:
-            found = await analytics.media_types(rows, self.question, first)
+        found = await self.answers.media_types(first)
         return [MediaTypeUsage(media_type=row.media_type, files=row.files, bytes=ByteCount(row.bytes)) for row in found]
 
     @strawberry.field(description="The users with most of something. Who has none of it is left out.")
@@ -159,8 +159,7 @@ class Analytics:
     ) -> list[UserUsage]:
         """Two statements, and one for the users."""
         loaders = self.context.loaders
-        async with self.context.db.reading() as rows:
-            sums = await analytics.top_users(rows, self.question, UserMeasure[by.name], first)
+        sums = await self.answers.top_users(UserMeasure[by.name], first)
         users = await loaders.uploaders.load_many([row.user_id for row in sums])
         return [
             UserUsage(user=user_of(user, loaders), files=row.files, bytes=ByteCount(row.bytes), downloads=row.downloads)
@@ -178,17 +177,14 @@ class Analytics:
         first: First = None,
         after: After = None,
     ) -> Connection[User] | None:
-        """One statement for the page, and one for `totalCount`."""
-        context, question = self.context, self.question
+        """One statement for the page, one for its users, and one for `totalCount`."""
+        answers, loaders = self.answers, self.context.loaders
         window = window_of(PageArguments(first, after, None, None), _CURSORS)
-
-        async def count() -> int:
-            async with context.db.reading() as rows:
-                return await analytics.count_inactive(rows, question, since)
-
-        async with context.db.reading() as rows:
-            page = await analytics.inactive_page(rows, question, since, window)
-        return connection_of(page, _CURSORS, lambda row: user_of(row, context.loaders), count)
+        page = await answers.inactive_page(since, window)
+        # Nobody is shown as they were, nor who left meanwhile.
+        found = [row for row in await loaders.uploaders.load_many(page.items) if row is not None]
+        there = Page(found, page.has_next, page.has_previous)
+        return connection_of(there, _CURSORS, lambda row: user_of(row, loaders), partial(answers.count_inactive, since))
 
     async def _buckets(self, interval: Interval) -> list[Bucket]:
         return (await self.series.load(None)).buckets(Length[interval.name])

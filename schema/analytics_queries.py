@@ -7,6 +7,7 @@ from strawberry.dataloader import DataLoader
 
 from domain import analytics
 from domain.analytics import Asked
+from domain.analytics_answers import Answers
 from domain.analytics_buckets import Series
 from domain.analytics_deltas import day_of
 from schema.analytics import Analytics
@@ -40,8 +41,9 @@ class AnalyticsQueries:
         if question is None:
             return None
 
-        async def load(_: list[None]) -> list[Series]:
-            async with context.db.reading() as rows:
-                return [await analytics.series(rows, question)]
+        answers = await Answers.begin(context.db, context.statistics, question, now)
 
-        return Analytics(context=context, question=question, series=DataLoader(load), as_of=DateTime(now))
+        async def load(_: list[None]) -> list[Series]:
+            return [await answers.series()]
+
+        return Analytics(context=context, answers=answers, series=DataLoader(load), as_of=DateTime(answers.as_of))

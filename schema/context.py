@@ -8,6 +8,7 @@ from typing import TypeAlias
 import strawberry
 
 from db.engine import Database, Transaction
+from domain.analytics_answers import Statistics
 from domain.events import RequestFacts
 from domain.ports import Ports
 from domain.viewer import Viewer
@@ -25,6 +26,7 @@ class Context:
     store: ResumableStore
     ports: Ports
     loaders: Loaders
+    statistics: Statistics
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

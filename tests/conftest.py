@@ -143,6 +143,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         rate_limits=False,  # tests ask more than people do; those of the limits turn them on
         log_level="error",
         worker=False,
+        analytics_cache_seconds=0,  # tests ask again at once; those of the cache turn it on
     )
 
 

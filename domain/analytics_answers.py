@@ -1,0 +1,132 @@
+"""What was counted, as it was at most so many seconds ago: whoever may know the same shares the answers.
+
+Answers that were begun in the same seconds belong together. Each knows of everything that had happened when the first
+was begun: that moment is what they are as of. Who may know what is found out beforehand, anew each time. People are
+kept as ids alone.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from db import analytics as selects
+from db import cache
+from db.analytics import DayRow, MediaTypeRow
+from db.analytics_users import UserSumRow
+from db.cache import Cache
+from db.engine import Database, Rows
+from db.questions import Page, UserMeasure, Window
+from domain import analytics
+from domain.analytics import Question, Totals
+from domain.analytics_buckets import Series
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Where answers are kept, and for how long; for no time, everything is computed whenever it is asked."""
+
+    cache: Cache
+    life_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers to a question. `as_of` is the moment up to which everything that happened is in all of them."""
+
+    db: Database
+    statistics: Statistics
+    question: Question
+    as_of: datetime
+
+    @classmethod
+    async def begin(cls, db: Database, statistics: Statistics, question: Question, now: datetime) -> "Answers":
+        """Those that somebody has begun, if they are young enough."""
+        if not statistics.life_seconds:
+            return cls(db, statistics, question, now)
+        asked = _asked(question, "analytics.begin")
+        begun = await statistics.cache.answer(asked, statistics.life_seconds, _nothing)
+        return cls(db, statistics, question, begun.as_of)
+
+    async def series(self) -> Series:
+        """See `domain.analytics.series`."""
+        question = self.question
+
+        async def compute(rows: Rows) -> list[Any]:
+            found = await selects.days(rows, question.extent, question.period)
+            return [(row.day and row.day.isoformat(), *row[1:]) for row in found]
+
+        told = await self._answer("analytics.days", compute, columns=DayRow._fields)
+        return Series.of(question.period, [DayRow(day and date.fromisoformat(day), *sums) for day, *sums in told])
+
+    async def totals(self, days: Series) -> Totals:
+        """See `domain.analytics.totals`."""
+
+        async def compute(rows: Rows) -> Totals:
+            return await analytics.totals(rows, self.question, days)
+
+        return Totals(*await self._answer("analytics.totals", compute, columns=Totals._fields))
+
+    async def media_types(self, first: int) -> list[MediaTypeRow]:
+        """See `domain.analytics.media_types`. Raises InvalidInput."""
+
+        async def compute(rows: Rows) -> Sequence[MediaTypeRow]:
+            return await analytics.media_types(rows, self.question, first)
+
+        told = await self._answer("analytics.media_types", compute, columns=MediaTypeRow._fields, first=first)
+        return [MediaTypeRow(*row) for row in told]
+
+    async def top_users(self, by: UserMeasure, first: int) -> list[UserSumRow]:
+        """See `domain.analytics.top_users`. Raises InvalidInput."""
+
+        async def compute(rows: Rows) -> list[Any]:
+            found = await analytics.top_users(rows, self.question, by, first)
+            return [(row.user_id.hex, *row[1:]) for row in found]
+
+        told = await self._answer("analytics.top_users", compute, columns=UserSumRow._fields, by=by, first=first)
+        return [UserSumRow(UUID(user_id), *sums) for user_id, *sums in told]
+
+    async def inactive_page(self, since: date, window: Window) -> Page[UUID]:
+        """See `domain.analytics.inactive_page`; here the users are ids. Raises InvalidInput."""
+
+        async def compute(rows: Rows) -> Any:  # noqa: ANN401 - as JSON has it
+            page = await analytics.inactive_page(rows, self.question, since, window)
+            return [row.id.hex for row in page.items], page.has_next, page.has_previous
+
+        wanted = {"since": since.isoformat(), "window": repr(window)}
+        ids, has_next, has_previous = await self._answer("analytics.inactive", compute, **wanted)
+        return Page([UUID(each) for each in ids], has_next, has_previous)
+
+    async def count_inactive(self, since: date) -> int:
+        """See `domain.analytics.count_inactive`."""
+
+        async def compute(rows: Rows) -> int:
+            return await analytics.count_inactive(rows, self.question, since)
+
+        number: int = await self._answer("analytics.inactive_count", compute, since=since.isoformat())
+        return number
+
+    async def _answer(self, name: str, compute: Callable[[Rows], Awaitable[Any]], **parameters: object) -> Any:  # noqa: ANN401 - as JSON has it
+        async def computed() -> Any:  # noqa: ANN401 - as JSON has it
+            async with self.db.reading() as rows:
+                return await compute(rows)
+
+        life_seconds = self.statistics.life_seconds
+        if not life_seconds:
+            return await computed()
+        # Of the same beginning, and of the same shape: another release may have another.
+        asked = _asked(self.question, name, **parameters, begun=self.as_of.timestamp())
+        return (await self.statistics.cache.answer(asked, life_seconds, computed)).value
+
+
+def _asked(question: Question, name: str, **parameters: object) -> cache.Question:
+    """Where something is counted is by which right it is asked: whoever may know of the same places knows the same."""
+    places = question.extent.workspace_ids
+    rights = frozenset(["everything"] if places is None else [place.hex for place in places])
+    period = question.period.since.isoformat(), question.period.until.isoformat()
+    return cache.Question(name, rights, parameters | {"period": period})
+
+
+async def _nothing() -> None:
+    """What is kept is when it was begun."""
