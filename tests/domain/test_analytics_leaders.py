@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import date, timedelta
 from itertools import product
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -83,8 +84,10 @@ async def test_leaders_are_who_has_most_when_everything_is_added_up(scene: Scene
 @pytest.mark.parametrize("by", UserMeasure)
 async def test_leaders_are_read_from_indexes_alone(scene: Scene, by: UserMeasure) -> None:
     asked = Comparison(Extent(None), LATEST, by, 10).parameters | {"least": 10}
-    statement = _reaching(is_everything=True, by=by).statement.params(asked)
-    named = statement.compile(dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True})
+    statement: Any = _reaching(is_everything=True, by=by).statement
+    named = statement.params(asked).compile(
+        dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True}
+    )
     parameters = dict.fromkeys(re.findall(r":(\w+)", str(named)))
     async with scene.db.reading() as rows:
         plan = [row.detail for row in await rows.all(text(f"EXPLAIN QUERY PLAN {named}"), parameters)]
