@@ -215,14 +215,14 @@ def test_serve_prints_for_people_where_to_go_and_stops_when_asked(monkeypatch: p
 def test_an_upload_in_flight_is_finished_when_the_service_is_asked_to_stop(tmp_path: Path) -> None:
     with serving(tmp_path) as live:
         account = asyncio.run(signed_up(live))
-        body, boundary = multipart(b"first half, second half\n")
+        body, boundary = multipart(b"first half, second half\n" * 100_000)
         head = (
             f"POST /graphql HTTP/1.1\r\nHost: cairn.test\r\nAuthorization: {account.headers['Authorization']}\r\n"
             f"Content-Type: multipart/form-data; boundary={boundary}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         with socket.create_connection(("127.0.0.1", live.port), timeout=10) as peer:
             peer.sendall(head.encode() + body[:-40])
-            wait_for(lambda: any((live.data_folder / "incoming").iterdir()), 5)
+            assert wait_for(lambda: any((live.data_folder / "incoming").iterdir()), 5)
             live.process.send_signal(signal.SIGTERM)
             assert wait_for(lambda: not listens(live.port), 5), "new connections are refused"
             assert live.process.poll() is None
@@ -232,7 +232,7 @@ def test_an_upload_in_flight_is_finished_when_the_service_is_asked_to_stop(tmp_p
                 received += piece
         assert received.startswith(b"HTTP/1.1 200 OK")
         assert b'"problems":[]' in received
-        assert b'"size":24' in received
+        assert b'"size":2400000' in received
         assert live.process.wait(15) == 0
         log = [json.loads(line) for line in live.log.read_text().splitlines()]
     assert [line["event"] for line in log][-1] == "stopped"
