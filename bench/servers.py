@@ -21,7 +21,7 @@ from bench.stock import token_for
 from db.engine import Database
 from db.models import Session
 from domain.tokens import Holder, TokenIssuer, shared_key
-from tests.live import serving
+from tests.live import cold, serving
 from tests.machine import free_port, listens, program, wait_for
 from tests.servers import begin_run, end_run, start_postgres
 
@@ -90,7 +90,7 @@ async def cairn(
     url = f"http://127.0.0.1:{port}"
     settings = {"DATABASE_URL": place.url, "SECRET_KEY": SECRET, "CAIRN_PUBLIC_URL": url, "CAIRN_PORT": str(port)}
     issuer = TokenIssuer((shared_key(derive_key(SECRET.encode(), ACCESS_TOKENS)),), url, timedelta(days=1))
-    with serving(folder, settings | dict(own or {}), program) as live:
+    with serving(folder, settings | dict(own or {}), cold(program)) as live:
         token = await _signed_in(issuer, place)
         yield Server(port, live.process.pid, token, live.data_folder)
 
