@@ -52,11 +52,15 @@ class Outcomes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What a key needs for a verb, and what becomes of the verb for whom. `or_else` is a scope that does as well."""
+    """What a key needs for a verb, and what becomes of the verb for whom.
+
+    `or_else` is a scope that does as well, `and_also` one that it needs besides.
+    """
 
     needs: Scope | Keys
     outcomes: Outcomes
     or_else: Scope | None = None
+    and_also: Scope | None = None
 
 
 _YES, _NO, _NOT, _WHO = Outcome.ALLOWED, Outcome.FORBIDDEN, Outcome.NOT_FOUND, Outcome.UNAUTHENTICATED
@@ -122,7 +126,7 @@ RIGHTS: Mapping[str, Right] = {
     # Workspaces
     "workspace": Right(Scope.FILES_READ, _SEEN_BY_MEMBERS),
     "analytics": Right(Scope.ANALYTICS_READ, _COUNTED_FOR_MEMBERS),
-    "export_analytics": Right(Scope.ANALYTICS_READ, _COUNTED_FOR_MEMBERS),
+    "export_analytics": Right(Scope.ANALYTICS_READ, _COUNTED_FOR_MEMBERS, and_also=Scope.FILES_WRITE),
     "analytics_export": Right(Scope.ANALYTICS_READ, _OWN_HISTORY),
     "create_workspace": Right(Scope.ACCOUNT_WRITE, _FOR_WHO_IS_SIGNED_IN),
     "rename_workspace": Right(Scope.ACCOUNT_WRITE, _CHANGED_BY_OWNERS),

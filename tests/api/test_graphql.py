@@ -356,7 +356,15 @@ def test_a_client_that_waits_to_be_told_to_send_is_refused_without_being_told(li
     expecting = f"{HEAD}Expect: 100-continue\nContent-Length: 27"
     assert exchange(live, f"{expecting}\nAuthorization: Bearer nonsense").startswith(b"HTTP/1.1 401 ")
     assert exchange(live, f"{expecting}0000000").startswith(b"HTTP/1.1 413 ")
-    assert exchange(live, expecting, b'{"query": "{ __typename }"}').startswith(b"HTTP/1.1 100 ")
+
+
+def test_a_client_that_waits_to_be_told_to_send_is_told(live: Live) -> None:
+    expecting = f"{HEAD}Expect: 100-continue\nContent-Length: 27\n\n".replace("\n", "\r\n")
+    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as connection:
+        connection.sendall(expecting.encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b'{"query": "{ __typename }"}')
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_client_that_is_still_sending_reads_why_it_is_refused(live: Live) -> None:

@@ -9,15 +9,15 @@ from sqlalchemy import update
 from api.settings import Settings
 from db.engine import Database
 from db.models import User
-from domain.rights import RIGHTS, Keys
+from domain.rights import RIGHTS, Keys, Right
 from domain.scopes import Scope
 from tests.asking import Account, ask, create_key, post, sign_up, uploaded
 from tests.fields import Field, root_fields
 
 
-def needed(field: Field) -> Scope | Keys:
-    """What a key needs for a field; `node` is asked for a file here."""
-    return (RIGHTS.get(field.verb) or RIGHTS[f"{field.verb}: file"]).needs
+def right_to(field: Field) -> Right:
+    """The right that a field asks for; `node` is asked for a file here."""
+    return RIGHTS.get(field.verb) or RIGHTS[f"{field.verb}: file"]
 
 
 async def send(client: AsyncClient, asker: Account, field: Field) -> Any:
@@ -36,7 +36,9 @@ def refused_scope(answer: Any) -> str | None:
 
 
 def expected(field: Field, scope: Scope) -> str | None:
-    return None if needed(field) in {Keys.ANY, scope} else str(needed(field))
+    right = right_to(field)
+    needed = [right.needs, right.and_also or right.needs]
+    return next((str(each) for each in needed if each not in {Keys.ANY, scope}), None)
 
 
 @pytest.mark.parametrize("is_admin", [False, True], ids=["user", "administrator"])

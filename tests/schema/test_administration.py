@@ -222,6 +222,7 @@ def test_files_are_reached_by_no_other_fields_than_those_that_were_judged() -> N
         "RenameFilePayload.file",
         "CompleteUploadPayload.file",
         "UploadSession.file",
+        "AnalyticsExport.file",
         "UploadFilePayload.file",
         "FileEvent.file",
         "RestoreVersionPayload.file",
