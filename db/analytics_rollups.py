@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from sqlalchemy import case
 from sqlmodel import SQLModel, col
 
 from db.engine import Transaction
-from db.models import DailyMediaType, DailyTotal, DailyUser, HeldMediaType, HeldUser
+from db.models import NEVER, WHOLE_SERVICE, DailyMediaType, DailyTotal, DailyUser, HeldMediaType, HeldUser
 
 Key: TypeAlias = tuple[Any, ...]
 Numbers: TypeAlias = Mapping[Key, Sequence[int]]
@@ -44,6 +45,12 @@ async def add_sums(tx: Transaction, sums: Sums) -> None:
         await _merge(tx, table, keys, [(*key, *numbers[key]) for key in sorted(numbers)])
     held = [(*key, *sums.held_users[key], sums.active_on[key]) for key in sorted(sums.held_users)]
     await _merge(tx, HeldUser, ("scope_id", "user_id"), held)
+
+
+async def begin_user(tx: Transaction, user_id: UUID) -> None:
+    """Have a new user be among those of the whole service, of whom nothing is known yet."""
+    values = {"scope_id": WHOLE_SERVICE, "user_id": user_id, "files": 0, "bytes": 0, "active_on": NEVER}
+    await tx.insert(HeldUser, [values])
 
 
 async def _merge(tx: Transaction, table: type[SQLModel], keys: Sequence[str], rows: Sequence[Key]) -> None:

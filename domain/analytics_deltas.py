@@ -6,7 +6,7 @@ from operator import add
 from typing import NamedTuple
 from uuid import UUID
 
-from db import analytics_deltas
+from db import analytics_deltas, analytics_rollups
 from db.analytics_deltas import NOTHING, DeltaRow, Subject
 from db.engine import Transaction
 from db.rows import FileRow
@@ -44,7 +44,8 @@ async def count_login(tx: Transaction, user_id: UUID, now: datetime) -> None:
 
 
 async def count_signup(tx: Transaction, user_id: UUID, now: datetime) -> None:
-    """Count one user more."""
+    """Count one user more, and have whoever asks for the inactive find the user without waiting for a fold."""
+    await analytics_rollups.begin_user(tx, user_id)
     await analytics_deltas.append(tx, [DeltaRow(day_of(now), user_id=user_id, users=1)])
 
 

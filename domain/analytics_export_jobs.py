@@ -121,13 +121,13 @@ async def _commit(backends: Backends, task: _Task, made: _Written) -> FileRow:
     newcomer = Newcomer(backends.ports, task.viewer, task.facts, made.received, inspection)
     async with backends.db.transaction() as tx:
         [access] = await held_workspaces(tx, [(task.viewer, admission.workspace_id)])
-        viewer = await asker_of(tx, task.export, now)
-        if _places(await question_of(tx, viewer, task.export)) != _places(task.question):
-            raise JobFault("what may be known has changed while it was read")
         versions = await NewVersions.begin(tx, [newcomer])
         file = versions.add(newcomer, access)
         if isinstance(file, Refusal):
             raise file
+        viewer = await asker_of(tx, task.export, now)
+        if _places(await question_of(tx, viewer, task.export)) != _places(task.question):
+            raise JobFault("what may be known has changed while it was read")
         done = {"state": ExportState.DONE, "as_of": made.as_of, "row_count": made.row_count, "file_id": file.id}
         if not await analytics_exports.end(tx, task.export.id, done | {"ended_at": now}):
             raise _Superseded

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from api.ports import SystemRandomness
 from api.seals import AesSealer
 from db import quotas
+from db.analytics_rollups import begin_user
 from db.engine import Database
 from db.models import (
     Blob,
@@ -142,6 +143,7 @@ async def add_person(db: Database, name: str, *, is_disabled: bool = False, role
     session = a_session(user.id)
     async with db.transaction() as tx:
         await tx.add(user, workspace, session)
+        await begin_user(tx, user.id)
     person = Person(user.id, workspace.id, session.id)
     await add_member(db, person.workspace_id, person.id, WorkspaceRole.OWNER)
     return person

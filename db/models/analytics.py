@@ -112,11 +112,16 @@ class HeldMediaType(Record, table=True):
 class HeldUser(Record, table=True):
     """What is held of a user's in a scope, and the last day that the user did something there.
 
-    To do something is to sign up or in, to upload, or to download. `NEVER` is for who has not.
+    To do something is to sign up or in, to upload, or to download. `NEVER` is for who has not. Everybody is there for
+    the whole service from the signup on.
     """
 
     __tablename__ = "held_users"
-    __table_args__ = (Index(None, "scope_id", "bytes", "user_id"), Index(None, "scope_id", "files", "user_id"))
+    __table_args__ = (
+        Index(None, "scope_id", "bytes", "user_id"),
+        Index(None, "scope_id", "files", "user_id"),
+        Index(None, "scope_id", "active_on", "user_id"),
+    )
 
     scope_id: UUID = Field(primary_key=True)
     user_id: UUID = Field(primary_key=True)
