@@ -1,14 +1,15 @@
 """What a dashboard's questions cost in the database, by the history that `bench.history` made, and what folding does.
 
-`python -m bench.analytics URL [--times N]` asks each question so often, one after the other, and prints milliseconds.
+`python -m bench.analytics URL [--redis URL] [--times N] [--write NAME]` asks each question so often, one after the
+other: computed each time, and then as it is kept, in Redis if there is one.
 """
 
 import argparse
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import date, timedelta
-from functools import partial
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from statistics import median, quantiles
 from typing import Any
 from uuid import UUID
@@ -16,60 +17,114 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from bench.history import END, Chance
+from bench.results import machine, write
 from db import analytics_deltas, events
 from db.analytics import Extent, Period
 from db.analytics_deltas import DeltaRow
-from db.engine import Database, Rows
+from db.cache import Cache
+from db.engine import Database
 from db.models import Delta, Event, HeldUser, Member
-from db.questions import EventFilter, UserMeasure, Window
-from domain import analytics
+from db.questions import EventFilter, Position, UserMeasure, Window
+from db.redis import RedisLink
 from domain.analytics import Question
+from domain.analytics_answers import Answers, Statistics
 from domain.analytics_folding import fold
+from domain.events import EventKind
 
 TODAY = END.date()
 WAITING = 2000
 WINDOW = Window(20)
+KEPT_SECONDS = 3600
 
-Ask = Callable[[Rows], Awaitable[object]]
+Ask = Callable[[Answers], Awaitable[object]]
+Act = Callable[[], Awaitable[object]]
 
 
-async def totals(rows: Rows, question: Question) -> object:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One question: the median and the 99th percentile in milliseconds, computed and kept. Events are never kept."""
+
+    name: str
+    computed: tuple[float, float]
+    kept: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        """As a line of the table."""
+        figures = [f"{figure:.1f}" for figure in self.computed]
+        figures += [f"{figure:.2f}" for figure in self.kept] if self.kept else ["", ""]
+        return f"| {self.name} | {' | '.join(figures)} |"
+
+
+async def _totals(answers: Answers) -> object:
     """The sums and every day, in one statement where nobody counts members."""
-    return await analytics.totals(rows, question, await analytics.series(rows, question))
+    return await answers.totals(await answers.series())
 
 
-def questions_of(extent: Extent, viewer_id: UUID) -> dict[str, Ask]:
+def questions_of(extent: Extent) -> dict[str, tuple[Question, Ask]]:
     """Everything that a dashboard asks, by what it is called."""
     month, years = Question(extent, _days(30)), Question(extent, _days(3 * 365))
     past = Question(extent, Period(TODAY - timedelta(days=60), TODAY - timedelta(days=30)))
+    quarter = TODAY - timedelta(days=90)
     return {
-        "totals, and each of 30 days": partial(totals, question=month),
-        "totals, and each of 3 years' days": partial(totals, question=years),
-        "media types": partial(analytics.media_types, question=month, first=10),
-        "top 10 by bytes": _top(month, UserMeasure.BYTES),
-        "top 10 by files": _top(month, UserMeasure.FILES),
-        "top 10 by downloads of 30 days": _top(month, UserMeasure.DOWNLOADS),
-        "media types 30 days ago": partial(analytics.media_types, question=past, first=10),
-        "top 10 by bytes 30 days ago": _top(past, UserMeasure.BYTES),
-        "25 inactive for 90 days": partial(
-            analytics.inactive_page, question=month, since=TODAY - timedelta(days=90), window=Window(25)
-        ),
-        "20 latest events": partial(_latest, viewer_id=viewer_id),
+        "totals, and each of 30 days": (month, _totals),
+        "totals, and each of 3 years' days": (years, _totals),
+        "media types": (month, lambda answers: answers.media_types(10)),
+        "top 10 by bytes": (month, _top(UserMeasure.BYTES)),
+        "top 10 by files": (month, _top(UserMeasure.FILES)),
+        "top 10 by downloads of 30 days": (month, _top(UserMeasure.DOWNLOADS)),
+        "media types 30 days ago": (past, lambda answers: answers.media_types(10)),
+        "top 10 by bytes 30 days ago": (past, _top(UserMeasure.BYTES)),
+        "25 inactive for 90 days": (month, lambda answers: answers.inactive_page(quarter, Window(25))),
+        "25 inactive since yesterday": (month, lambda answers: answers.inactive_page(_before(2), Window(25))),
     }
 
 
-async def measure(db: Database, questions: dict[str, Ask], times: int) -> dict[str, tuple[float, float]]:
-    """The median and the 99th percentile of each question, in milliseconds."""
-    figures = {}
-    for name, ask in questions.items():
-        spent = []
-        for _ in range(times):
-            async with db.reading() as rows:
-                began = time.perf_counter()
-                await ask(rows)
-                spent.append(1000 * (time.perf_counter() - began))
-        figures[name] = median(spent), quantiles(spent, n=100)[98]
-    return figures
+def lists_of(user_id: UUID, workspace_id: UUID) -> dict[str, tuple[EventFilter, Window]]:
+    """The pages of events that are asked for, by what they are called."""
+    middle = END - timedelta(days=500)
+    rare = (EventKind.EMAIL_CHANGED, EventKind.TWO_FACTOR_ENABLED)
+    return {
+        "20 latest events": (EventFilter(), WINDOW),
+        "20 first events": (EventFilter(), replace(WINDOW, is_backward=True)),
+        "20 events after 500 days of others": (EventFilter(), replace(WINDOW, after=Position(middle, UUID(int=0)))),
+        "20 events of a user": (EventFilter(actor_id=user_id), WINDOW),
+        "20 events of a workspace": (EventFilter(workspace_id=workspace_id), WINDOW),
+        "20 events of two kinds": (EventFilter(kinds=(EventKind.FILE_UPLOADED, EventKind.FILE_PURGED)), WINDOW),
+        "20 events of two kinds that are not there": (EventFilter(kinds=rare), WINDOW),
+        "20 logins of a user before a day": (
+            EventFilter(actor_id=user_id, kinds=(EventKind.LOGIN_SUCCEEDED,), created_to=middle),
+            WINDOW,
+        ),
+    }
+
+
+async def spent(act: Act, times: int) -> tuple[float, float]:
+    """The median and the 99th percentile, in milliseconds."""
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        await act()
+        took.append(1000 * (time.perf_counter() - began))
+    return median(took), quantiles(took, n=100)[98]
+
+
+async def measure(db: Database, cache: Cache, extent: Extent, times: int) -> list[Line]:
+    """What each question costs, computed and kept."""
+    lines = []
+    for name, (question, ask) in questions_of(extent).items():
+        computed = await spent(_asking(db, Statistics(cache, 0), question, ask), times)
+        keeping = _asking(db, Statistics(cache, KEPT_SECONDS), question, ask)
+        await keeping()
+        lines.append(Line(name, computed, await spent(keeping, times)))
+    return lines
+
+
+async def measure_events(db: Database, user_id: UUID, workspace_id: UUID, times: int) -> list[Line]:
+    """What pages of events cost."""
+    return [
+        Line(name, await spent(_reading(db, user_id, where, window), times))
+        for name, (where, window) in lists_of(user_id, workspace_id).items()
+    ]
 
 
 async def append(db: Database, number: int) -> None:
@@ -85,24 +140,50 @@ async def append(db: Database, number: int) -> None:
         await analytics_deltas.append(tx, deltas)
 
 
-async def run(url: str, times: int) -> None:
-    """Measure, and print."""
-    db = Database(url)
+async def run(url: str, redis_url: str | None, times: int) -> str:
+    """Measure, and give the tables."""
+    db, redis = Database(url), RedisLink(redis_url) if redis_url else None
+    cache = Cache(redis)
     async with db.reading() as rows:
         number = await rows.scalar(select(func.count()).select_from(Event))
-        largest = (await rows.all(select(Member.workspace_id, Member.user_id).order_by(Member.created_at).limit(1)))[0]
-    print(f"{number} events")
-    for title, extent in (("whole service", Extent(None)), ("one workspace", Extent((largest.workspace_id,)))):
-        _print(title, await measure(db, questions_of(extent, largest.user_id), times))
+        [place, user] = (
+            await rows.all(select(Member.workspace_id, Member.user_id).order_by(Member.created_at).limit(1))
+        )[0]
+    tables = [f"{number:,} events."]
+    for title, extent in (("whole service", Extent(None)), ("one workspace", Extent((place,)))):
+        tables.append(_table(title, await measure(db, cache, extent, times)))
+    tables.append(_table("lists", await measure_events(db, user, place, times)))
     await append(db, WAITING)
-    title = f"whole service, {WAITING} deltas not folded"
-    _print(title, await measure(db, questions_of(Extent(None), largest.user_id), times))
+    lines = await measure(db, Cache(None), Extent(None), times)
+    tables.append(_table(f"whole service, {WAITING:,} deltas not folded", lines))
     began = time.perf_counter()
     await fold(db)
-    print(f"folded {WAITING / (time.perf_counter() - began):.0f} deltas a second")
+    tables.append(f"Folded {WAITING / (time.perf_counter() - began):,.0f} deltas a second.")
     async with db.reading() as rows:
         assert await rows.scalar(select(func.count()).select_from(Delta)) == 0
     await db.close()
+    if redis:
+        await redis.close()
+    return "\n\n".join(tables)
+
+
+def _asking(db: Database, statistics: Statistics, question: Question, ask: Ask) -> Act:
+    async def act() -> object:
+        return await ask(await Answers.begin(db, statistics, question, datetime.now(UTC)))
+
+    return act
+
+
+def _reading(db: Database, viewer_id: UUID, where: EventFilter, window: Window) -> Act:
+    async def act() -> Any:
+        async with db.reading() as rows:
+            return await events.page(rows, viewer_id, where, window)
+
+    return act
+
+
+def _top(by: UserMeasure) -> Ask:
+    return lambda answers: answers.top_users(by, 10)
 
 
 def _days(number: int) -> Period:
@@ -113,23 +194,20 @@ def _before(number: int) -> date:
     return TODAY - timedelta(days=number - 1)
 
 
-def _top(question: Question, by: UserMeasure) -> Ask:
-    return partial(analytics.top_users, question=question, by=by, first=10)
-
-
-async def _latest(rows: Rows, viewer_id: UUID) -> Any:
-    return await events.page(rows, viewer_id, EventFilter(), WINDOW)
-
-
-def _print(title: str, figures: dict[str, tuple[float, float]]) -> None:
-    print(f"\n| {title} | p50 ms | p99 ms |\n|---|---|---|")
-    for name, (middle, worst) in figures.items():
-        print(f"| {name} | {middle:.1f} | {worst:.1f} |", flush=True)
+def _table(title: str, lines: list[Line]) -> str:
+    head = [f"| {title} | p50 ms | p99 ms | kept, p50 ms | kept, p99 ms |", "|---|---:|---:|---:|---:|"]
+    table = "\n".join([*head, *map(str, lines)])
+    print(f"\n{table}", flush=True)
+    return table
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.analytics", description="Measure a dashboard's questions.")
     parser.add_argument("url", help="a database that bench.history filled")
+    parser.add_argument("--redis", help="where answers are kept; in the process by default")
     parser.add_argument("--times", type=int, default=200, help="how often each is asked (default: 200)")
+    parser.add_argument("--write", metavar="NAME", help="where in bench/README.md the tables are put")
     given = parser.parse_args()
-    asyncio.run(run(given.url, given.times))
+    told = asyncio.run(run(given.url, given.redis, given.times))
+    if given.write:
+        write({given.write: f"{machine()} {told}"})

@@ -7,18 +7,20 @@ from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, literal, or_, select, union_all
 from sqlmodel import col
 
 from db.analytics import SINCE, UNTIL, Extent, Period, in_scopes, total, waiting
 from db.engine import Rows, Selection
 from db.frequent import FrequentSelect
-from db.models import DailyUser, Delta, HeldUser, Member, User
+from db.models import WHOLE_SERVICE, DailyUser, Delta, HeldUser, Member, User
 from db.pages import Order, page_of
 from db.questions import Page, Window
 from db.rows import UserRow
 from db.users import COLUMNS
 
+FEW = 1000
+"""As many users are looked up by their ids."""
 _OLDEST_FIRST = Order(col(User.created_at), col(User.id), is_descending=False)
 
 
@@ -37,20 +39,23 @@ async def sums_of(rows: Rows, extent: Extent, period: Period, user_ids: Sequence
     return [UserSumRow._make(row) for row in await rows.frequent(_sums(extent.is_everything), asked)]
 
 
-async def inactive_page(rows: Rows, extent: Extent, since: date, window: Window) -> Page[UserRow]:
+async def inactive_page(rows: Rows, extent: Extent, since: date, window: Window, *, few: int = FEW) -> Page[UserRow]:
     """A window of the users who have done nothing since the beginning of a day, the oldest account first."""
-    found = await page_of(rows, select(*COLUMNS).where(*_inactive(extent, since)), _OLDEST_FIRST, window)
-    return found.of(UserRow._make)
+    is_everything = extent.workspace_ids is None
+    sleeps = await _sleeps_anywhere(rows, since, few) if is_everything else _sleeps(extent, since)
+    wanted = select(*COLUMNS).where(*_inactive(extent, since), sleeps)
+    return (await page_of(rows, wanted, _OLDEST_FIRST, window)).of(UserRow._make)
 
 
 async def count_inactive(rows: Rows, extent: Extent, since: date) -> int:
     """How many users have done nothing since the beginning of a day."""
-    number: int = await rows.scalar(select(func.count()).select_from(User).where(*_inactive(extent, since)))
+    wanted = select(func.count()).select_from(User).where(*_inactive(extent, since), _sleeps(extent, since))
+    number: int = await rows.scalar(wanted)
     return number
 
 
 def _inactive(extent: Extent, since: date) -> list[ColumnElement[bool]]:
-    of_scopes = select(col(HeldUser.user_id)).where(col(HeldUser.scope_id).in_(extent.scope_ids))
+    """Who was there before, and has done nothing that is not folded yet."""
     recent = [] if extent.workspace_ids is None else [col(Delta.workspace_id).in_(extent.workspace_ids)]
     acts = (Delta.uploads, Delta.downloads, Delta.logins, Delta.users)
     lately = select(col(Delta.user_id)).where(
@@ -62,13 +67,31 @@ def _inactive(extent: Extent, since: date) -> list[ColumnElement[bool]]:
     begin = datetime.combine(since, time(), UTC)
     tests = [col(User.created_at) < begin, col(User.id).not_in(lately)]
     if extent.workspace_ids is None:
-        # Everybody is there, so that PostgreSQL begins with those who sleep or, if many do, with the oldest account.
-        return [*tests, col(User.id).in_(of_scopes.where(col(HeldUser.active_on) < since))]
+        return tests
     members = select(col(Member.user_id)).where(
         col(Member.workspace_id).in_(extent.workspace_ids), col(Member.created_at) < begin
     )
-    awake = of_scopes.where(col(HeldUser.active_on) >= since)
-    return [*tests, col(User.id).in_(members), col(User.id).not_in(awake)]
+    return [*tests, col(User.id).in_(members)]
+
+
+def _sleeps(extent: Extent, since: date) -> ColumnElement[bool]:
+    """Whose last folded act, if there was any, came before that day."""
+    of_scopes = select(col(HeldUser.user_id)).where(col(HeldUser.scope_id).in_(extent.scope_ids))
+    return col(User.id).not_in(of_scopes.where(col(HeldUser.active_on) >= since))
+
+
+async def _sleeps_anywhere(rows: Rows, since: date, few: int) -> ColumnElement[bool]:
+    """The same for the whole service, where everybody is, as a page of it costs least.
+
+    Only counting tells whether few sleep, who are looked up then, or many, so that the oldest accounts are gone through
+    until enough are found: a database that guesses goes through all accounts to find nobody.
+    """
+    here = col(HeldUser.scope_id) == WHOLE_SERVICE
+    asleep = select(col(HeldUser.user_id)).where(here, col(HeldUser.active_on) < since)
+    found = await rows.all(asleep.limit(few + 1))
+    last = select(col(HeldUser.active_on)).where(here, col(HeldUser.user_id) == col(User.id)).scalar_subquery()
+    # Asked again of those few: one who did something may have been folded since they were looked for.
+    return last < since if len(found) > few else and_(col(User.id).in_([row.user_id for row in found]), last < since)
 
 
 # Built once for each kind of question: composing these costs more than the database takes to answer them.

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
+from db import analytics_users
 from db.analytics import Extent, Period
 from db.questions import UserMeasure, Window
 from domain import analytics
@@ -39,12 +40,14 @@ async def compare(scene: Scene, recount: Recount, question: Question) -> None:
         since = question.period.until - timedelta(days=4)
         inactive = await analytics.inactive_page(rows, question, since, Window(100))
         number = await analytics.count_inactive(rows, question, since)
+        gone_through = await analytics_users.inactive_page(rows, question.extent, since, Window(100), few=0)
     assert media_types == recount.media_types(question)
     for by, place in PLACES.items():
         assert top[by] == recount.top_users(question, place)
         assert first[by] == top[by][:2]
     expected = recount.inactive(question, since)
     assert [row.id for row in inactive.items] == expected[:100]  # the examples of a run share their people
+    assert gone_through == inactive
     assert number == len(expected)
 
 
