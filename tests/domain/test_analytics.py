@@ -9,10 +9,13 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
+from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from db import analytics_users
 from db.analytics import Extent, Period
+from db.models import HeldUser
 from db.questions import UserMeasure, Window
 from domain import analytics
 from domain.analytics import Asked, Question
@@ -202,3 +205,17 @@ async def test_lists_have_a_length_that_names_its_limit(scene: Scene, first: int
             await analytics.top_users(rows, question, UserMeasure.FILES, first)
         with pytest.raises(InvalidInput, match="from 1970-01-01"):
             await analytics.inactive_page(rows, question, date.max, Window(1))
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+async def test_who_did_something_on_the_day_itself_or_later_is_not_inactive(scene: Scene, few: int) -> None:
+    since = TODAY + timedelta(days=400)
+    last = {"owner": since - timedelta(days=1), "editor": since, "viewer": since + timedelta(days=1)}
+    async with scene.db.transaction() as tx:
+        for name, day in last.items():
+            own = update(HeldUser).where(col(HeldUser.user_id) == scene.id(name))
+            await tx.execute(own.values(active_on=day))
+    async with scene.db.reading() as rows:
+        page = await analytics_users.inactive_page(rows, Extent(None), since, Window(100), few=few)
+    found = {row.id for row in page.items}
+    assert [scene.id(name) in found for name in last] == [True, False, False]
