@@ -28,11 +28,11 @@ from sqlmodel import SQLModel
 from db import migrations
 from db.batches import Batches
 from db.bus import Bus, News
+from db.embedded import SQLITE_BUSY_SECONDS, prepare_reader, prepare_writer
 from db.frequent import FrequentSelect
 from db.frequent_inserts import FrequentInsert, Values
 
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
-SQLITE_BUSY_SECONDS = 60
 SHARED_AT_ONCE = 2
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 60
@@ -214,9 +214,8 @@ class Database:
                 url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=SQLITE_BUSY_SECONDS
             )
             self._reader = create_async_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=0)
-            _prepare_sqlite(self._writer)
-            _prepare_sqlite(self._reader)
-            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+            prepare_writer(self._writer)
+            prepare_reader(self._reader)
         else:
             self._writer = create_async_engine(
                 url,
@@ -343,22 +342,6 @@ def _current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _prepare_sqlite(engine: AsyncEngine) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
-    def on_connect(connection: DBAPIConnection, _record: object) -> None:
-        # The driver must not begin transactions by itself: it would take the write lock late, and fail then.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",  # first, so that it holds for the others
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-
 def _pool_of(engine: AsyncEngine) -> Pool:
     pool: Any = engine.pool  # of a kind that queues, which has these two
     return Pool(pool.checkedout(), pool.size())
@@ -384,7 +367,3 @@ def _violation(error: IntegrityError) -> Exception:
 def _violation_of(error: UniqueViolationError | ForeignKeyViolationError) -> Duplicate | Missing:
     """The same, told by PostgreSQL's driver."""
     return Duplicate(error.constraint_name or "") if isinstance(error, UniqueViolationError) else Missing(str(error))
-
-
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
