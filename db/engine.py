@@ -37,6 +37,8 @@ SHARED_AT_ONCE = 2
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 60
 """A statement that takes longer has lost its server: connections that are silently dropped would hang for hours."""
+STREAM_SECONDS = 600
+"""The same of a select whose rows are read as they come: its first has to wait for all that is sorted."""
 
 Selection: TypeAlias = Select[*tuple[Any, ...]]
 Item = TypeVar("Item")
@@ -100,6 +102,27 @@ class Rows:
         # The driver's own connection: it is on autocommit here, and knows the text from the last time.
         found: Sequence[Any] = await self._driver.fetch(select.text, *select.arguments(parameters))
         return found
+
+    @asynccontextmanager
+    async def stream(
+        self, select: FrequentSelect, parameters: dict[str, Any], batch: int
+    ) -> AsyncIterator[AsyncIterator[Sequence[Any]]]:
+        """The rows of a select as of one moment, so many at a time, and no more of them in memory.
+
+        Outside transactions. Until its block ends the database keeps what was there at that moment for it.
+        """
+        if self.takes_lists:
+            async with self._driver.transaction(readonly=True):
+                arguments = select.arguments(parameters)
+                cursor = await self._driver.cursor(select.text, *arguments, timeout=STREAM_SECONDS)
+                yield _batches(partial(cursor.fetch, batch, timeout=STREAM_SECONDS))
+        else:
+            found = await self._connection.stream(select.statement, parameters)
+            # Its own block would leave it open where something is raised, and its connection in the past.
+            try:
+                yield _batches(partial(found.fetchmany, batch))
+            finally:
+                await found.close()
 
     async def scalar(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
         """The first column of the first row, or None."""
@@ -326,6 +349,11 @@ class Database:
 def migrate(url: str, revision: str = "head") -> None:
     """Bring the database to a migration, the newest by default. Blocks; not for a running event loop."""
     migrations.run(ALEMBIC_INI, url, revision)
+
+
+async def _batches(fetch: Callable[[], Awaitable[Sequence[Any]]]) -> AsyncIterator[Sequence[Any]]:
+    while some := await fetch():
+        yield some
 
 
 @cache

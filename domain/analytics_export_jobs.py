@@ -5,6 +5,7 @@ go with their lease; after one that did, the export has ended, and there is noth
 it, and the other removes what it wrote.
 """
 
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -105,9 +106,10 @@ async def _write(backends: Backends, task: _Task, admission: Admission) -> _Writ
     receiver = await Receiver.begin(backends.store, admission, Allowance(backends.ports, task.viewer))
     try:
         await receiver.write(head_of(form, COLUMNS[report]))
-        async for batch in read_report(backends.db, task.question, report, interval):
-            await receiver.write(rows_of(form, COLUMNS[report], batch))
-            row_count += len(batch)
+        async with aclosing(read_report(backends.db, task.question, report, interval)) as batches:
+            async for batch in batches:
+                await receiver.write(rows_of(form, COLUMNS[report], batch))
+                row_count += len(batch)
         return _Written(await receiver.finish(), as_of, row_count)
     except BaseException:
         await receiver.abandon()

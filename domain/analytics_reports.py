@@ -1,11 +1,9 @@
-"""Reports of what is counted, as rows: what `domain.analytics` answers, and of users all of them, page by page."""
+"""Reports of what is counted, as rows: what `domain.analytics` answers, and of users all of them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from uuid import UUID
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from db import analytics as counts
 from db import analytics_people
-from db.analytics_users import UserSumRow, sums_of
 from db.engine import Database
 from db.models import ExportReport
 from domain import analytics
@@ -13,8 +11,8 @@ from domain.analytics import Question
 from domain.analytics_buckets import Bucket, Interval
 from domain.report_formats import Row
 
-PAGE = 500
-"""Of so many users at a time is asked, so that a report takes as much memory however many there are."""
+BATCH = 500
+"""So many users are read at a time, so that a report takes as much memory however many there are."""
 ALL_MEDIA_TYPES = 100_000
 """More than there can be: every one stands in our tables or in those of libmagic."""
 
@@ -33,14 +31,16 @@ OVER_TIME = frozenset({ExportReport.UPLOADS, ExportReport.DOWNLOADS, ExportRepor
 
 async def read_report(
     db: Database, question: Question, report: ExportReport, interval: Interval | None
-) -> AsyncIterator[Sequence[Row]]:
+) -> AsyncGenerator[Sequence[Row], None]:
     """The rows of a report, in batches: buckets in order, media types by their bytes, users by their ids.
 
-    Each batch is as of one moment.
+    All of it is as of one moment. Whoever does not read to the end closes it.
     """
     if report is ExportReport.USERS:
-        async for batch in _users(db, question):
-            yield batch
+        extent, period = question.extent, question.period
+        async with db.reading() as rows, analytics_people.everybody(rows, extent, period, BATCH) as people:
+            async for some in people:
+                yield [(f"user_{user_id.hex}", *told) for user_id, *told in some]
     elif report is ExportReport.MEDIA_TYPES:
         async with db.reading() as rows:
             found = await counts.media_types(rows, question.extent, question.period.until, ALL_MEDIA_TYPES)
@@ -58,23 +58,3 @@ def _bucket(report: ExportReport, bucket: Bucket) -> Row:
     if report is ExportReport.DOWNLOADS:
         return bucket.start, changes.downloads, changes.downloaded
     return bucket.start, bucket.held_files, bucket.held_bytes
-
-
-async def _users(db: Database, question: Question) -> AsyncIterator[Sequence[Row]]:
-    after = UUID(int=0)
-    while True:
-        async with db.reading() as rows:
-            people = await analytics_people.page(rows, question.extent, after, PAGE)
-            ids = [person.id for person in people]
-            found = await sums_of(rows, question.extent, question.period, ids) if ids else []
-        sums = {row.user_id: row for row in found}
-        held = [(person, sums.get(person.id, UserSumRow(person.id, 0, 0, 0))) for person in people]
-        # In workspaces, who was a member and left nothing there is not told of, as `topUsers` has it.
-        yield [
-            (f"user_{person.id.hex}", person.username, sum_.files, sum_.bytes, sum_.downloads)
-            for person, sum_ in held
-            if person.is_told_of or sum_.files or sum_.bytes
-        ]
-        if len(people) < PAGE:
-            return
-        after = people[-1].id

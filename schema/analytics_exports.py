@@ -74,7 +74,7 @@ class AnalyticsExport(Node):
     started_at: DateTime | None = strawberry.field(description="When a worker began; null before.")
     ended_at: DateTime | None = strawberry.field(description="When it ended; null before.")
     as_of: DateTime | None = strawberry.field(
-        description="When it was read: it says what `analytics` said then. Users are read 500 at a time, from then on."
+        description="When it was read, all of it as of one moment: it says what `analytics` said then."
     )
     rows: int | None = strawberry.field(description="How many rows it has, without that of the names; null before.")
 

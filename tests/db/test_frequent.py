@@ -1,10 +1,11 @@
 """Frequent selects find on each database what the select itself finds, and know one text for lists of any length."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
@@ -63,6 +64,39 @@ async def test_a_transaction_sees_what_it_has_written(db: Database) -> None:
         assert [tuple(row) for row in await tx.frequent(WORKSPACES, {"ids": [made.id]})] == [(made.id, "mine")]
         async with db.reading() as rows:
             assert list(await rows.frequent(WORKSPACES, {"ids": [made.id]})) == []
+
+
+async def test_a_stream_has_what_was_there_when_it_began(db: Database) -> None:
+    made = [Workspace(name=f"number {number}", created_at=NOW) for number in range(5)]
+    async with db.transaction() as tx:
+        await tx.add(*made)
+    found = []
+    async with db.reading() as rows:
+        async with rows.stream(WORKSPACES, {"ids": [each.id for each in made]}, 2) as batches:
+            async for some in batches:
+                found.append([(row[0], row[1]) for row in some])
+                async with db.transaction() as tx:
+                    await tx.execute(delete(Workspace))
+        assert [len(some) for some in found] == [2, 2, 1]
+        assert {row for some in found for row in some} == {(each.id, each.name) for each in made}
+        assert list(await rows.frequent(WORKSPACES, {"ids": [each.id for each in made]})) == []
+
+
+async def test_who_leaves_a_stream_leaves_nothing_behind(db: Database) -> None:
+    made = [Workspace(name=f"number {number}", created_at=NOW) for number in range(5)]
+    async with db.transaction() as tx:
+        await tx.add(*made)
+    for _ in range(20):  # more than there are connections
+        with suppress(ZeroDivisionError):
+            async with db.reading() as rows, rows.stream(WORKSPACES, {"ids": [made[0].id, made[1].id]}, 1) as batches:
+                async for _some in batches:
+                    raise ZeroDivisionError
+    assert {pool.in_use for pool in db.pools().values()} == {0}
+    async with db.reading() as rows:
+        await rows.frequent(WORKSPACES, {"ids": []})
+        async with db.transaction() as tx:
+            await tx.execute(delete(Workspace))
+        assert list(await rows.frequent(WORKSPACES, {"ids": [made[0].id]})) == []
 
 
 def test_there_is_one_text_in_which_lists_are_arrays() -> None:

@@ -1,5 +1,6 @@
 """Reports: the facts that `domain.analytics` answers with, whatever happened, and all of the users."""
 
+from contextlib import aclosing
 from random import Random
 
 import pytest
@@ -29,11 +30,11 @@ async def read(scene: Scene, question: Question, report: ExportReport, interval:
     return [row for batch in batches for row in batch]
 
 
-@pytest.mark.parametrize("page", [2, 500])
+@pytest.mark.parametrize("batch", [2, 500])
 async def test_reports_hold_what_analytics_answers(
-    scene: Scene, backends: Backends, monkeypatch: pytest.MonkeyPatch, page: int
+    scene: Scene, backends: Backends, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr(analytics_reports, "PAGE", page)
+    monkeypatch.setattr(analytics_reports, "BATCH", batch)
     history = History(scene, backends)
     for step, number in LIFE:
         await history.do(step, number)
@@ -104,6 +105,30 @@ async def test_all_members_are_told_of_and_nobody_who_left_and_holds_nothing(sce
     for _ in range(2):
         assert len(await read(scene, question, ExportReport.USERS)) == 2
         await fold(scene.db)
+
+
+@pytest.mark.parametrize("where", ["everywhere", "in workspaces"])
+async def test_users_are_told_of_as_of_one_moment_whatever_happens_while_they_are_read(
+    scene: Scene, backends: Backends, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(analytics_reports, "BATCH", 1)
+    history = History(scene, backends)
+    for step, number in LIFE:
+        await history.do(step, number)
+    today = scene.clock.now().date()
+    extent = Extent(None) if where == "everywhere" else Extent(tuple(history.places))
+    question = Question(extent, Period(today.replace(day=1), today))
+    before = await read(scene, question, ExportReport.USERS)
+    found: list[Row] = []
+    async with aclosing(read_report(scene.db, question, ExportReport.USERS, None)) as batches:
+        async for batch in batches:
+            found += batch
+            for step in ("join", "upload", "download", "purge", "fold"):
+                await history.do(step, len(found))
+    assert found == before
+    assert len(found) > 3
+    assert await read(scene, question, ExportReport.USERS) != before
+    assert {pool.in_use for pool in scene.db.pools().values()} == {0}
 
 
 async def test_of_no_workspace_there_is_nobody(scene: Scene) -> None:
