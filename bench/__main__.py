@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from bench.counting import measure_counting
 from bench.downloads import measure_downloads
 from bench.effort import FULL, QUICK, Effort
 from bench.lists import measure_lists
@@ -20,6 +21,7 @@ PROMISES: dict[str, Callable[[House, Effort], Awaitable[Table]]] = {
     "lists": measure_lists,
     "subscriptions": measure_subscriptions,
     "transports": measure_transports,
+    "counting": measure_counting,
 }
 
 

@@ -6,8 +6,10 @@ other: computed each time, and then as it is kept, in Redis if there is one.
 
 import argparse
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from statistics import median, quantiles
@@ -16,6 +18,8 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from bench.effort import MIB
+from bench.footprint import Footprint, resident_bytes
 from bench.history import END, Chance
 from bench.results import machine, write
 from db import analytics_deltas, events
@@ -23,13 +27,15 @@ from db.analytics import Extent, Period
 from db.analytics_deltas import DeltaRow
 from db.cache import Cache
 from db.engine import Database
-from db.models import Delta, Event, HeldUser, Member
+from db.models import Delta, Event, ExportFormat, ExportReport, HeldUser, Member
 from db.questions import EventFilter, Position, UserMeasure, Window
 from db.redis import RedisLink
 from domain.analytics import Question
 from domain.analytics_answers import Answers, Statistics
 from domain.analytics_folding import fold
+from domain.analytics_reports import COLUMNS, read_report
 from domain.events import EventKind
+from domain.report_formats import rows_of
 
 TODAY = END.date()
 WAITING = 2000
@@ -153,6 +159,7 @@ async def run(url: str, redis_url: str | None, times: int) -> str:
     for title, extent in (("whole service", Extent(None)), ("one workspace", Extent((place,)))):
         tables.append(_table(title, await measure(db, cache, extent, times)))
     tables.append(_table("lists", await measure_events(db, user, place, times)))
+    tables.append(await read_everybody(db))
     await append(db, WAITING)
     lines = await measure(db, Cache(None), Extent(None), times)
     tables.append(_table(f"whole service, {WAITING:,} deltas not folded", lines))
@@ -165,6 +172,29 @@ async def run(url: str, redis_url: str | None, times: int) -> str:
     if redis:
         await redis.close()
     return "\n\n".join(tables)
+
+
+async def read_everybody(db: Database) -> str:
+    """What the report of all users takes that an export is made of: to read it, and to write it as CSV."""
+    told, number = [], 0
+    for name, days in (("30 days", 30), ("3 years", 3 * 365)):
+        before, began = resident_bytes([os.getpid()]), time.perf_counter()
+        with Footprint(os.getpid()) as taken:
+            number = await _read_users(db, Question(Extent(None), _days(days)))
+        seconds, memory = time.perf_counter() - began, (taken.peak - before) / MIB
+        told.append(f"{seconds:.1f} s of {name}, {number / seconds:,.0f} a second, {memory:.0f} MiB of memory")
+    sentence = f"A report of all {number:,} users: {'; '.join(told)}."
+    print(f"\n{sentence}", flush=True)
+    return sentence
+
+
+async def _read_users(db: Database, question: Question) -> int:
+    number, report = 0, ExportReport.USERS
+    async with aclosing(read_report(db, question, report, None)) as batches:
+        async for batch in batches:
+            rows_of(ExportFormat.CSV, COLUMNS[report], batch)
+            number += len(batch)
+    return number
 
 
 def _asking(db: Database, statistics: Statistics, question: Question, ask: Ask) -> Act:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 class Place:
     """A migrated database in which `viewer_id` sees many files by several people in `shared_id`."""
 
+    name: str
     url: str
     viewer_id: UUID
     shared_id: UUID
@@ -32,10 +34,18 @@ class Place:
 async def make_place(server: str, name: str) -> Place:
     """A new database on a PostgreSQL server, with its people and files."""
     url = make_url(server).set(drivername="postgresql+asyncpg", database=name)
-    text = url.render_as_string(hide_password=False)
     await asyncio.to_thread(create_database, url)
+    return await _filled(name, url.render_as_string(hide_password=False))
+
+
+async def make_embedded_place(folder: Path, name: str) -> Place:
+    """A new SQLite database in a folder, with the same people and files."""
+    return await _filled(name, f"sqlite+aiosqlite:///{folder / name}.db")
+
+
+async def _filled(name: str, text: str) -> Place:
     await asyncio.to_thread(migrate, text)
-    place = Place(text, uuid7(), uuid7(), uuid7())
+    place = Place(name, text, uuid7(), uuid7(), uuid7())
     people = [place.viewer_id, *(uuid7() for _ in range(PEOPLE - 1))]
     files = [_file(place, people, number) for number in range(FILES)]
     db = Database(text)

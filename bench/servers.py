@@ -11,12 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy.engine.url import make_url
-
 from api.secrets import ACCESS_TOKENS, derive_key
 from bench.footprint import processes_of, resident_bytes
 from bench.load import ROOT, Load, bring
-from bench.records import Place, make_place
+from bench.records import Place, make_embedded_place, make_place
 from bench.stock import token_for
 from db.engine import Database
 from db.models import Session
@@ -68,6 +66,10 @@ class House:
         """A new database with people and files."""
         return await make_place(self.postgres, name)
 
+    async def make_embedded_place(self, name: str) -> Place:
+        """The same on SQLite."""
+        return await make_embedded_place(self.folder, name)
+
 
 @contextmanager
 def open_house() -> Iterator[House]:
@@ -84,7 +86,7 @@ async def cairn(
     house: House, place: Place, own: Mapping[str, str] | None = None, program: str = "api"
 ) -> AsyncIterator[Server]:
     """The service, as `python -m api serve` starts it, or another program that does; with settings of its own."""
-    folder = house.folder / str(make_url(place.url).database)
+    folder = house.folder / place.name
     folder.mkdir(exist_ok=True)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
