@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, SelectBase, func, select, tuple_, union_all
 from sqlalchemy.orm import Mapped
 
 from db.engine import Rows, Selection
@@ -25,6 +25,16 @@ async def page_of(rows: Rows, statement: Selection, order: Order, window: Window
     """Run a select through a window: one statement, one row more than asked to see whether there are more."""
     statement = _bounded(statement, order, window)
     return _page(await rows.all(statement.order_by(*_sort(order, window)).limit(window.limit + 1)), window)
+
+
+def heads_of(statements: Sequence[Selection], order: Order, window: Window) -> SelectBase:
+    """The ids of the first rows that each of several selects has in a window: those of all of them are among these."""
+    sort = _sort(order, window)
+    heads = (
+        _bounded(each, order, window).with_only_columns(order.id).order_by(*sort).limit(window.limit + 1).subquery()
+        for each in statements
+    )
+    return union_all(*(select(head.c.id) for head in heads))
 
 
 async def pages_of(

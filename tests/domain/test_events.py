@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
 from db.questions import EventFilter, Position, Window
@@ -12,6 +13,7 @@ from domain import events
 from domain.errors import AdministratorsOnly, NotSignedIn
 from domain.events import EventKind, Subject, event
 from domain.viewer import NOBODY, Viewer
+from tests.costs import work_of
 from tests.records import NOW, add_member
 from tests.scenes import FACTS, Scene
 
@@ -65,6 +67,41 @@ async def test_an_event_that_is_written_late_stands_where_it_happened(scene: Sce
     assert [row.id for row in await log(scene, EventFilter())] == [first, late]
     after = Window(1, after=Position(NOW + timedelta(days=2), first))
     assert [row.id for row in await log(scene, EventFilter(), after)] == [late]
+
+
+async def test_events_of_several_kinds_come_in_pages_as_those_of_all_do(scene: Scene) -> None:
+    kinds = (EventKind.FILE_UPLOADED, EventKind.LOGIN_FAILED, EventKind.FILE_PURGED)
+    for number in range(13):
+        # Some at the same moment, and some of a kind that is not asked for.
+        await happen(
+            scene, (*kinds, EventKind.FILE_RENAMED)[number * number % 4], Subject(target_id=uuid7()), number // 2
+        )
+    where = EventFilter(kinds=(*kinds, EventKind.EMAIL_CHANGED, *kinds), created_from=NOW + timedelta(days=1))
+    whole = [row for row in await log(scene, EventFilter()) if row.kind in kinds and row.created_at > NOW]
+    for is_backward in (False, True):
+        found: list[EventRow] = []
+        while True:
+            edge = (
+                Position(found[0 if is_backward else -1].created_at, found[0 if is_backward else -1].id)
+                if found
+                else None
+            )
+            window = Window(2, before=edge, is_backward=True) if is_backward else Window(2, after=edge)
+            rows = await log(scene, where, window)
+            if not rows:
+                break
+            found = rows + found if is_backward else found + rows
+        assert found == whole
+
+
+async def test_kinds_that_are_rare_cost_no_look_at_all_others(scene: Scene) -> None:
+    file_ids = [uuid7() for _ in range(3000)]
+    async with scene.db.transaction() as tx:
+        await tx.add(*(event(EventKind.FILE_UPLOADED, Subject(target_id=each), FACTS, NOW) for each in file_ids))
+        await tx.execute(text("ANALYZE"))
+    where = EventFilter(kinds=(EventKind.EMAIL_CHANGED, EventKind.TWO_FACTOR_ENABLED))
+    administrator = scene.viewer("administrator")
+    assert await work_of(scene.db, lambda rows: events.page(rows, administrator, where, Window(20))) < len(file_ids) / 2
 
 
 async def test_only_administrators_read_the_log(scene: Scene) -> None:
