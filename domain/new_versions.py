@@ -52,19 +52,22 @@ class _Made:
 class NewVersions:
     """What one transaction makes of newcomers: judged one after the other by `add`, written together by `write`."""
 
-    def __init__(self, replaced: dict[UUID, tuple[FileRow, int]], live: set[UUID]) -> None:
+    def __init__(self, replaced: dict[UUID, tuple[FileRow, int]], live: set[UUID], now: datetime) -> None:
         self._replaced = replaced
         self._live = live
+        # One for all: what is counted has the day of its event, also at midnight.
+        self._now = now
         self._made: list[_Made] = []
 
     @classmethod
     async def begin(cls, tx: Transaction, newcomers: Sequence[Newcomer]) -> Self:
-        """Lock what exists of them: the files they replace, and the uploads they came by."""
+        """Lock what exists of them, one at least: the files they replace, and the uploads they came by."""
         replaced = {each.received.admission.replaces.file_id for each in newcomers if each.received.admission.replaces}
         came_by = {each.received.upload_id for each in newcomers if each.received.upload_id}
         return cls(
             await files.lock_with_numbers(tx, sorted(replaced)) if replaced else {},
             await uploads.lock_live(tx, sorted(came_by)) if came_by else set(),
+            newcomers[0].ports.clock.now(),
         )
 
     def add(self, newcomer: Newcomer, access: Access | Refusal) -> FileRow | Refusal:
@@ -93,7 +96,7 @@ class NewVersions:
             files=[_file(made.file) for made in self._made if made.number == 1],
             versions=[_version(made) for made in self._made],
             events=[_event(made) for made in self._made],
-            deltas=deltas_of([*changes, *turns], ports.clock.now()),
+            deltas=deltas_of([*changes, *turns], self._now),
         )
         await new_versions.add(tx, new)
         for values in new.events:
@@ -106,10 +109,10 @@ class NewVersions:
                 topics.tell_upload(tx, made.newcomer.received.upload_id)
         await ledger.post(tx, ports.workspace_policy, changes)
         results = [Result(made.newcomer.received.admission.asked, made.file.version_id) for made in self._made]
-        await remember(tx, results, ports.clock.now())
+        await remember(tx, results, self._now)
 
     def _made_of(self, newcomer: Newcomer, access: Access) -> _Made:
-        now = newcomer.ports.clock.now()
+        now = self._now
         replaces = newcomer.received.admission.replaces
         if replaces is None:
             return _Made(newcomer, _new_file(newcomer, access, now), 1)

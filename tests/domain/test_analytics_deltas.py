@@ -1,6 +1,7 @@
 """What is counted of what happened, and of what had happened before anything was counted."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from domain.ledger import Change
 from tests.domain.histories import History
 from tests.domain.recounting import Recount
 from tests.domain.test_analytics import LIFE, compare, compare_days
+from tests.records import MovableClock
 from tests.scenes import Scene
 
 
@@ -53,6 +55,27 @@ async def test_what_is_there_before_anything_is_counted_is_counted_from_the_raw_
         await compare_days(scene, recount, question)
         if question.period.until == scene.clock.now().date():
             await compare(scene, recount, question)
+
+
+class Hurrying(MovableClock):
+    """A clock on which a day goes by between two looks."""
+
+    def now(self) -> datetime:
+        self.forward(hours=25)
+        return self.time
+
+
+async def test_what_is_counted_has_the_day_of_its_event_however_long_a_verb_takes(
+    scene: Scene, backends: Backends
+) -> None:
+    clock = Hurrying(scene.clock.now())
+    ports = replace(scene.ports, clock=clock)
+    history = History(replace(scene, ports=ports, clock=clock), replace(backends, ports=ports))
+    for step, number in LIFE:
+        await history.do(step, number)
+    recount = await Recount.of(scene.db)
+    for question in history.questions():
+        await compare_days(scene, recount, question)
 
 
 async def test_what_changes_the_same_is_one_delta_and_what_is_only_reserved_none(scene: Scene) -> None:
