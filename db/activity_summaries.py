@@ -1,36 +1,37 @@
 """Selects on what users did in a period, wherever: rollups and the deltas that are not folded yet, in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import BindParameter, bindparam, select, union_all
+from sqlalchemy import BindParameter, bindparam, func, select
 from sqlmodel import col
 
-from db.analytics import SINCE, UNTIL, Period, total
+from db.analytics import SINCE, UNTIL, Extent, Period, total
+from db.analytics_spans import Span
+from db.analytics_sums import sum_of
 from db.engine import Rows, Selection
 from db.frequent import FrequentSelect
-from db.models import WHOLE_SERVICE, DailyUser, Delta
+from db.models import Delta, User
 from db.rows import ActivitySummaryRow
 
+EVERYWHERE = Extent(None)
 _NUMBERS = ("uploads", "uploaded", "downloads", "downloaded")
 
 
 async def of_users(rows: Rows, user_ids: Sequence[UUID], period: Period) -> list[ActivitySummaryRow]:
-    """What is counted of these users in a period, in no particular order; nothing of those who did nothing."""
-    found = await rows.frequent(_sums(), asdict(period) | {"user_ids": list(user_ids)})
+    """What is counted of these users in a period, in no particular order; nothing of those who left."""
+    found = await rows.frequent(_sums(), EVERYWHERE.parameters | period.parameters | {"user_ids": list(user_ids)})
     return [ActivitySummaryRow._make(row) for row in found]
 
 
 @cache
 def _sums() -> FrequentSelect:
     named: BindParameter[UUID] = bindparam("user_ids", expanding=True)
-
-    def of(source: type[DailyUser | Delta]) -> Selection:
-        within = col(source.user_id).in_(named), col(source.day).between(SINCE, UNTIL)
-        return select(col(source.user_id), *(getattr(source, name) for name in _NUMBERS)).where(*within)
-
-    folded = of(DailyUser).where(col(DailyUser.scope_id) == WHOLE_SERVICE)
-    both = union_all(folded, of(Delta)).subquery()
-    return FrequentSelect(select(both.c.user_id, *(total(both.c[name]) for name in _NUMBERS)).group_by(both.c.user_id))
+    waits = select(col(Delta.user_id), *(total(getattr(Delta, name)) for name in _NUMBERS)).where(
+        col(Delta.user_id).in_(named), col(Delta.day).between(SINCE, UNTIL)
+    )
+    fresh, user_id = waits.group_by(col(Delta.user_id)).cte("fresh"), col(User.id)
+    sums = [sum_of(user_id, name, Span.WITHIN) + func.coalesce(fresh.c[name], 0) for name in _NUMBERS]
+    every: Selection = select(user_id, *sums)
+    return FrequentSelect(every.outerjoin(fresh, fresh.c.user_id == user_id).where(user_id.in_(named)))

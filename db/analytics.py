@@ -10,16 +10,26 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Date, bindparam, case, cast, func, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Date, bindparam, case, cast, func, null, or_, select, union_all
 from sqlalchemy.orm import Mapped
-from sqlmodel import col
+from sqlmodel import SQLModel, col
 
+from db.analytics_spans import Part, Span, parameters, parts
 from db.engine import Rows, Selection
 from db.frequent import FrequentSelect
-from db.models import WHOLE_SERVICE, DailyMediaType, DailyTotal, Delta, HeldMediaType, Member
+from db.models import (
+    WHOLE_SERVICE,
+    DailyMediaType,
+    DailyTotal,
+    Delta,
+    HeldMediaType,
+    Member,
+    MonthlyMediaType,
+    MonthlyTotal,
+)
 
 _NUMBERS = ("files", "bytes", "uploads", "uploaded", "downloads", "downloaded", "users")
-_HELD = ("files", "bytes")
+_HELD, _MEDIA_TYPE = ("files", "bytes"), "media_type"
 SINCE, UNTIL, LIMIT = (
     bindparam("since", type_=Date),
     bindparam("until", type_=Date),
@@ -57,6 +67,11 @@ class Period:
     since: date
     until: date
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a select of it is asked with."""
+        return asdict(self) | parameters(self.since, self.until)
+
 
 class DayRow(NamedTuple):
     """What a day added, or took away; without a day, what all days before the period did."""
@@ -81,13 +96,19 @@ class MediaTypeRow(NamedTuple):
 
 async def days(rows: Rows, extent: Extent, period: Period) -> list[DayRow]:
     """The days of a period on which something changed, and one row for all before it, in no particular order."""
-    found = await rows.frequent(_days(extent.is_everything), extent.parameters | asdict(period))
-    return [DayRow._make(row) for row in found]
+    asked = extent.parameters | period.parameters
+    return [DayRow._make(row) for row in await rows.frequent(_days(extent.is_everything, is_by_month=False), asked)]
 
 
-async def media_types(rows: Rows, extent: Extent, until: date, limit: int) -> list[MediaTypeRow]:
-    """The media types of which most bytes are held at the end of a day, the most first."""
-    asked = extent.parameters | {"until": until, "limit": limit}
+async def months(rows: Rows, extent: Extent, period: Period) -> list[DayRow]:
+    """The same of whole months, as their first days; days are left before the first of them and after the last."""
+    asked = extent.parameters | period.parameters
+    return [DayRow._make(row) for row in await rows.frequent(_days(extent.is_everything, is_by_month=True), asked)]
+
+
+async def media_types(rows: Rows, extent: Extent, period: Period, limit: int) -> list[MediaTypeRow]:
+    """The media types of which most bytes are held at the end of a period, the most first."""
+    asked = extent.parameters | period.parameters | {"limit": limit}
     return [MediaTypeRow._make(row) for row in await rows.frequent(_media_types(extent.is_everything), asked)]
 
 
@@ -113,31 +134,45 @@ def total(column: ColumnElement[int]) -> ColumnElement[int]:
     return cast(func.sum(column), BigInteger).label(column.key)
 
 
-# Built once for each kind of extent: composing these costs more than the database takes to answer them.
+# Built once for each kind of question: composing these costs more than the database takes to answer them.
 
 
 @cache
-def _days(is_everything: bool) -> FrequentSelect:  # noqa: FBT001
-    def of(day: Mapped[date], source: type[DailyTotal | Delta]) -> Selection:
-        # A day before the period is none: the sums of all of them are one row.
-        known = case((day >= SINCE, day)).label("day")
-        return select(known, *(getattr(source, name) for name in _NUMBERS)).where(day <= UNTIL)
+def _days(is_everything: bool, is_by_month: bool) -> FrequentSelect:  # noqa: FBT001
+    def of(day: ColumnElement[date] | Mapped[date], source: type[SQLModel]) -> Selection:
+        return select(day.label("day"), *(getattr(source, name) for name in _NUMBERS))
 
-    folded = of(col(DailyTotal.day), DailyTotal).where(in_scopes(col(DailyTotal.scope_id)))
-    both = union_all(folded, of(col(Delta.day), Delta).where(*waiting(is_everything))).subquery()
+    def folded(part: Part, day: ColumnElement[date]) -> Selection:
+        return of(day, part.table).where(in_scopes(part.column("scope_id")), part.is_asked)
+
+    every_day = of(col(DailyTotal.day), DailyTotal).where(
+        in_scopes(col(DailyTotal.scope_id)), col(DailyTotal.day).between(SINCE, UNTIL)
+    )
+    within = [folded(part, part.start) for part in parts(Span.WITHIN, DailyTotal, MonthlyTotal)]
+    # A day before the period is none: the sums of all of them are one row.
+    before = [folded(part, cast(null(), Date)) for part in parts(Span.BEFORE, DailyTotal, MonthlyTotal)]
+    fresh = of(case((col(Delta.day) >= SINCE, col(Delta.day))), Delta).where(
+        *waiting(is_everything), col(Delta.day) <= UNTIL
+    )
+    both = union_all(*(within if is_by_month else [every_day]), *before, fresh).subquery()
     sums = (total(both.c[name]) for name in _NUMBERS)
     return FrequentSelect(select(both.c.day, *sums).group_by(both.c.day))
 
 
 @cache
 def _media_types(is_everything: bool) -> FrequentSelect:  # noqa: FBT001
-    held: Selection = select(col(HeldMediaType.media_type), *(getattr(HeldMediaType, name) for name in _HELD))
-    later: Selection = select(col(DailyMediaType.media_type), *(-getattr(DailyMediaType, name) for name in _HELD))
-    fresh: Selection = select(col(Delta.media_type), *(getattr(Delta, name) for name in _HELD))
+    def of(source: type[SQLModel], sign: int = 1) -> Selection:
+        held = ((sign * getattr(source, name)).label(name) for name in _HELD)
+        return select(getattr(source, _MEDIA_TYPE), *held)
+
+    later = [
+        of(part.table, -1).where(in_scopes(part.column("scope_id")), part.is_asked)
+        for part in parts(Span.AFTER, DailyMediaType, MonthlyMediaType)
+    ]
     all_of_them = union_all(
-        held.where(in_scopes(col(HeldMediaType.scope_id))),
-        later.where(in_scopes(col(DailyMediaType.scope_id)), col(DailyMediaType.day) > UNTIL),
-        fresh.where(*waiting(is_everything), col(Delta.media_type).is_not(None), col(Delta.day) <= UNTIL),
+        of(HeldMediaType).where(in_scopes(col(HeldMediaType.scope_id))),
+        *later,
+        of(Delta).where(*waiting(is_everything), col(Delta.media_type).is_not(None), col(Delta.day) <= UNTIL),
     ).subquery()
     files, size = total(all_of_them.c.files), total(all_of_them.c.bytes)
     is_some = or_(func.sum(all_of_them.c.files) != 0, func.sum(all_of_them.c.bytes) != 0)

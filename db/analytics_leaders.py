@@ -1,40 +1,63 @@
-"""Selects that find who has most of something without adding up what everybody has.
+"""A select that finds who has most of something without adding up what everybody has.
 
-What a user has is a sum over lists: what is held in each scope, what each day brought or took away, what waits to be
-folded. Each list has a share of the number that is looked for, and all shares together are half of it at most. So
+What a user has is a sum over lists: what is held in each scope, what each month or day brought or took away, what waits
+to be folded. The first of each list are added up: as many of them as are wanted have a number at least, and so the
+number that is looked for is known. Each list has a share of it, and all shares together are half of it at most. So
 whoever reaches the number has, in the lists where it is more than the share, the other half beyond the shares; and
 indexes give those rows and no others. See decision 0047.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, bindparam, cast, func, literal_column, select, union_all
-from sqlalchemy.orm import Mapped
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    null,
+    select,
+    true,
+    union_all,
+)
 from sqlmodel import col
 
 from db.analytics import LIMIT, SINCE, UNTIL, Extent, Period, in_scopes, total, waiting
+from db.analytics_lists import Lists, Source, lists_of, number_of, shares_of, sources_of
+from db.analytics_spans import Span, parts
 from db.engine import Rows, Selection
 from db.frequent import FrequentSelect
-from db.models import DailyTotal, DailyUser, Delta, HeldUser, Member, User
+from db.models import DailyTotal, Delta, Member, MonthlyTotal, User
 from db.questions import UserMeasure
 
-STEP = 4
-"""How many times less than what is looked for is told as well, if it was found."""
-_LEAST, _SCOPES = bindparam("least", type_=BigInteger), bindparam("scopes", type_=BigInteger)
-_QUARTER, _EIGHTH = _LEAST // 4, _LEAST // 8
-# No parameter: only what stands in the text itself shows that the rows wanted are those of the partial indexes. It
-# comes after the share, because SQLite looks an index up by the first of two bounds.
-_NOTHING: ColumnElement[int] = literal_column("0", BigInteger)
+DEPTH = 2
+"""For each user wanted, so many are added up to know how much the last of them has at least."""
+_ASKED = bindparam("least", type_=BigInteger)
 
 
 class LeaderRow(NamedTuple):
-    """A user, and how much of something is known of the user: all of it, if it reaches what was looked for."""
+    """A user, and how much of something the user has."""
 
     user_id: UUID
     number: int
+
+
+class Search(NamedTuple):
+    """Who was found, the most first: all who have `least` or more, perhaps others after them.
+
+    Without a `least` nobody was looked for: too few were seen to tell it.
+    """
+
+    least: int | None
+    found: Sequence[LeaderRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +73,7 @@ class Comparison:
     def parameters(self) -> dict[str, Any]:
         """What a select of it is asked with."""
         own = {"limit": self.limit, "scopes": max(1, len(self.extent.scope_ids))}
-        return self.extent.parameters | asdict(self.period) | own
+        return self.extent.parameters | self.period.parameters | own
 
 
 async def of_all(rows: Rows, compared: Comparison) -> int:
@@ -60,111 +83,106 @@ async def of_all(rows: Rows, compared: Comparison) -> int:
     return number
 
 
-async def reaching(rows: Rows, compared: Comparison, least: int) -> list[LeaderRow]:
-    """The users who have `least` or more, the most first; after them perhaps others, of whom not all is known.
+async def search(rows: Rows, compared: Comparison, lists: Lists, least: int | None = None) -> Search:
+    """The users who have so much or more; where that is not said, as much as the last of those wanted has at least.
 
     Who left is none of them; and who downloads in workspaces only while a member, so that nobody learns the names of
     those who were.
     """
-    statement = _reaching(compared.extent.is_everything, compared.by)
-    return [LeaderRow._make(row) for row in await rows.frequent(statement, compared.parameters | {"least": least})]
+    statement = _search(compared.extent.is_everything, compared.by, lists)
+    found = await rows.frequent(statement, compared.parameters | {"least": least})
+    return Search(found[0][0], [LeaderRow(*row[1:]) for row in found if row[1] is not None])
+
+
+async def is_past(rows: Rows, compared: Comparison) -> bool:
+    """Whether anything that is folded came after the period."""
+    return bool(await rows.frequent(_later(), compared.parameters))
 
 
 # Built once for each kind of question: composing these costs more than the database takes to answer them.
 
 
 @cache
-def _of_all(is_everything: bool, by: UserMeasure) -> FrequentSelect:  # noqa: FBT001
-    folded: Selection = select(getattr(DailyTotal, by)).where(
-        in_scopes(col(DailyTotal.scope_id)), _is_asked(col(DailyTotal.day), by)
-    )
-    fresh: Selection = select(getattr(Delta, by)).where(*waiting(is_everything), _is_asked(col(Delta.day), by))
-    both = union_all(folded, fresh).subquery()
-    return FrequentSelect(select(func.coalesce(total(both.c[by]), 0)))
+def _later() -> FrequentSelect:
+    [later] = parts(Span.LATER, DailyTotal, MonthlyTotal)
+    return FrequentSelect(select(later.start).where(in_scopes(later.column("scope_id")), later.is_asked).limit(1))
 
 
 @cache
-def _reaching(is_everything: bool, by: UserMeasure) -> FrequentSelect:  # noqa: FBT001
-    is_of_downloads = by is UserMeasure.DOWNLOADS
-    fresh = _fresh(is_everything, by)
-    known = _downloaded(fresh) if is_of_downloads else _held(fresh, by)
-    parts = union_all(*known, select(fresh.c.user_id, fresh.c.number)).subquery()
-    number = total(parts.c.number)
-    sums: Selection = select(parts.c.user_id, number).group_by(parts.c.user_id)
-    told = sums.having(number > 0, number >= _LEAST // STEP).subquery()
-    leaders: Selection = select(told.c.user_id, told.c.number).join(User, col(User.id) == told.c.user_id)
-    if is_of_downloads and not is_everything:
-        members = select(col(Member.user_id)).where(in_scopes(col(Member.workspace_id)))
-        leaders = leaders.where(told.c.user_id.in_(members))
-    return FrequentSelect(leaders.order_by(told.c.number.desc(), told.c.user_id.desc()).limit(LIMIT))
+def _of_all(is_everything: bool, by: UserMeasure) -> FrequentSelect:  # noqa: FBT001
+    span = parts(Span.WITHIN, DailyTotal, MonthlyTotal)
+    if by is not UserMeasure.DOWNLOADS:
+        span += parts(Span.BEFORE, DailyTotal, MonthlyTotal)
+    folded = [
+        select(part.column(by).label("number")).where(in_scopes(part.column("scope_id")), part.is_asked)
+        for part in span
+    ]
+    fresh: Selection = select(getattr(Delta, by)).where(*waiting(is_everything), _is_asked(by))
+    all_of_them = union_all(*folded, fresh).subquery()
+    return FrequentSelect(select(func.coalesce(total(all_of_them.c.number), 0)))
+
+
+@cache
+def _search(is_everything: bool, by: UserMeasure, kind: Lists) -> FrequentSelect:  # noqa: FBT001
+    fresh, lists = _fresh(is_everything, by), lists_of(kind, by)
+    sources = sources_of(kind, by)
+
+    def told(people: CTE) -> Subquery:
+        """What these have, those of them who are there, if it is anything."""
+        waits = select(fresh.c.number).where(fresh.c.user_id == people.c.user_id).scalar_subquery()
+        number = (number_of(people.c.user_id, kind, by) + func.coalesce(waits, 0)).label("number")
+        sums = select(people.c.user_id, number).join(User, col(User.id) == people.c.user_id)
+        if by is UserMeasure.DOWNLOADS and not is_everything:
+            members = select(col(Member.user_id)).where(in_scopes(col(Member.workspace_id)))
+            sums = sums.where(people.c.user_id.in_(members))
+        # Else what a database puts in more than one place of the select is added up as often.
+        found = sums.cte(f"of_{people.name}").prefix_with("MATERIALIZED")
+        leaders: Selection = select(found.c.user_id, found.c.number).where(found.c.number > 0)
+        return leaders.order_by(found.c.number.desc(), found.c.user_id.desc()).limit(LIMIT).subquery()
+
+    ends = [source.ends(lists, DEPTH * LIMIT) for source in sources]
+    least = _least(told(_first(sources, ends, fresh)), ends)
+    bound = select(least.c.least).scalar_subquery()
+    found = told(_candidates(sources, shares_of(lists, bound), fresh, bound))
+    every: Selection = select(least.c.least, found.c.user_id, found.c.number)
+    wanted = every.select_from(least.outerjoin(found, true()))
+    return FrequentSelect(wanted.order_by(found.c.number.desc(), found.c.user_id.desc()))
+
+
+def _first(sources: Sequence[Source], ends: Sequence[CTE], fresh: CTE) -> CTE:
+    """Some users who have much: of the first of each list, those who have most in all of these."""
+    last = select(fresh.c.number).order_by(fresh.c.number.desc()).offset(DEPTH * LIMIT).limit(1).scalar_subquery()
+    waits: Selection = select(fresh.c.user_id, fresh.c.number, null()).where(fresh.c.number > func.coalesce(last, 0))
+    above = [source.above(lists) for source, lists in zip(sources, ends, strict=True)]
+    seen = union_all(*above, waits).subquery()
+    grouped: Selection = select(seen.c.user_id).group_by(seen.c.user_id)
+    return grouped.order_by(func.sum(seen.c.number).desc()).limit(DEPTH * LIMIT).cte("first")
+
+
+def _least(told: Subquery, ends: Sequence[CTE]) -> CTE:
+    """What the last of those wanted has at least; anything where no list is long, since they are read whole then."""
+    last = select(case((func.count() >= LIMIT, func.min(told.c.number)))).select_from(told).scalar_subquery()
+    is_short = and_(*(~exists().where(lists.c.bound > 0) for lists in ends))
+    return select(func.coalesce(_ASKED, last, case((is_short, 1))).label("least")).cte("least")
+
+
+def _candidates(sources: Sequence[Source], shares: CTE, fresh: CTE, least: ColumnElement[int]) -> CTE:
+    """All who may reach what is looked for, since they have half of it beyond the shares. What waits has an eighth."""
+    waits: Selection = select(fresh.c.user_id, fresh.c.number, (fresh.c.number - least // 8).label("beyond"))
+    above = [source.above(shares) for source in sources]
+    seen = union_all(*above, waits.where(fresh.c.number > least // 8)).subquery()
+    grouped: Selection = select(seen.c.user_id).group_by(seen.c.user_id)
+    return grouped.having(func.sum(seen.c.beyond) >= least - least // 2).cte("candidates")
 
 
 def _fresh(is_everything: bool, by: UserMeasure) -> CTE:  # noqa: FBT001
     """What waits to be folded, by user."""
     number = total(getattr(Delta, by)).label("number")
     grouped: Selection = select(col(Delta.user_id), number).group_by(col(Delta.user_id))
-    is_some = *waiting(is_everything), _is_asked(col(Delta.day), by), col(Delta.user_id).is_not(None)
+    is_some = *waiting(is_everything), _is_asked(by), col(Delta.user_id).is_not(None)
     return grouped.where(*is_some, getattr(Delta, by) != 0).cte("fresh")
 
 
-def _downloaded(fresh: CTE) -> list[Selection]:
-    """What the candidates downloaded, by day. Days have half of the shares alike, and half by what they had of all."""
-    day, of_day = col(DailyTotal.day), col(DailyTotal.downloads)
-    of_all = cast(func.sum(of_day).over(), BigInteger)
-    share = of_day // (4 * of_all // _LEAST + 1) + _EIGHTH // func.count().over()
-    lists = _lists(share, _is_asked(day, UserMeasure.DOWNLOADS))
-    downloads = col(DailyUser.downloads)
-    above = _above(lists, downloads - lists.c.share, downloads > lists.c.share, downloads > _NOTHING)
-    candidates = _candidates(fresh, above)
-    return [_of(candidates, DailyUser, downloads, _is_asked(col(DailyUser.day), UserMeasure.DOWNLOADS))]
-
-
-def _held(fresh: CTE, by: UserMeasure) -> list[Selection]:
-    """What the candidates hold, and what has to be taken back of it: the days after the period are lists of losses."""
-    lists = _lists(_EIGHTH // func.count().over(), col(DailyTotal.day) > UNTIL)
-    held, change, share = getattr(HeldUser, by), getattr(DailyUser, by), _QUARTER // _SCOPES
-    holders: Selection = select(col(HeldUser.user_id), (held - share).label("extra")).where(
-        in_scopes(col(HeldUser.scope_id)), held > share
-    )
-    losses = _above(lists, -change - lists.c.share, change < -lists.c.share, change < _NOTHING)
-    candidates = _candidates(fresh, holders, losses)
-    return [_of(candidates, HeldUser, held), _of(candidates, DailyUser, -change, col(DailyUser.day) > UNTIL)]
-
-
-def _lists(share: ColumnElement[int], is_asked: ColumnElement[bool]) -> CTE:
-    """The days on which anything happened, in each scope, and the share that each has."""
-    days: Selection = select(col(DailyTotal.scope_id), col(DailyTotal.day), share.label("share"))
-    return days.where(in_scopes(col(DailyTotal.scope_id)), is_asked).cte("lists")
-
-
-def _above(lists: CTE, extra: ColumnElement[int], *is_above: ColumnElement[bool]) -> Selection:
-    """What users have more than the share in a list, where they have."""
-    own = (col(DailyUser.scope_id) == lists.c.scope_id) & (col(DailyUser.day) == lists.c.day)
-    found: Selection = select(col(DailyUser.user_id), extra.label("extra")).select_from(lists)
-    return found.join(DailyUser, own).where(*is_above)
-
-
-def _candidates(fresh: CTE, *above: Selection) -> CTE:
-    """All who may reach what is looked for."""
-    waits: Selection = select(fresh.c.user_id, (fresh.c.number - _EIGHTH).label("extra")).where(
-        fresh.c.number > _EIGHTH
-    )
-    seen = union_all(*above, waits).subquery()
-    grouped: Selection = select(seen.c.user_id).group_by(seen.c.user_id)
-    return grouped.having(func.sum(seen.c.extra) >= _LEAST - _LEAST // 2).cte("candidates")
-
-
-def _of(
-    candidates: CTE,
-    table: type[DailyUser | HeldUser],
-    number: ColumnElement[int] | Mapped[int],
-    *is_asked: ColumnElement[bool],
-) -> Selection:
-    own = (col(table.user_id) == candidates.c.user_id) & in_scopes(col(table.scope_id))
-    found: Selection = select(candidates.c.user_id, number.label("number")).select_from(candidates)
-    return found.join(table, own).where(*is_asked)
-
-
-def _is_asked(day: Mapped[Any], by: UserMeasure) -> ColumnElement[bool]:
+def _is_asked(by: UserMeasure) -> ColumnElement[bool]:
     """What happened, happened in the period; what is held is what was left at its end."""
-    return day.between(SINCE, UNTIL) if by is UserMeasure.DOWNLOADS else day <= UNTIL
+    return col(Delta.day).between(SINCE, UNTIL) if by is UserMeasure.DOWNLOADS else col(Delta.day) <= UNTIL

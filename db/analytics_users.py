@@ -1,19 +1,20 @@
 """Selects on what is counted by user: who holds or downloads most, and who does nothing. See `db.analytics`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, date, datetime, time
 from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, case, func, or_, select
 from sqlmodel import col
 
-from db.analytics import SINCE, UNTIL, Extent, Period, in_scopes, total, waiting
+from db.analytics import SINCE, UNTIL, Extent, Period, total, waiting
+from db.analytics_spans import Span
+from db.analytics_sums import held_of, sum_of
 from db.engine import Rows, Selection
 from db.frequent import FrequentSelect
-from db.models import WHOLE_SERVICE, DailyUser, Delta, HeldUser, Member, User
+from db.models import WHOLE_SERVICE, Delta, HeldUser, Member, User
 from db.pages import Order, page_of
 from db.questions import Page, Window
 from db.rows import UserRow
@@ -34,8 +35,8 @@ class UserSumRow(NamedTuple):
 
 
 async def sums_of(rows: Rows, extent: Extent, period: Period, user_ids: Sequence[UUID]) -> list[UserSumRow]:
-    """What is counted of these users, in no particular order; nothing of those of whom nothing is known."""
-    asked = extent.parameters | asdict(period) | {"user_ids": list(user_ids)}
+    """What is counted of these users, in no particular order; nothing of those who left."""
+    asked = extent.parameters | period.parameters | {"user_ids": list(user_ids)}
     return [UserSumRow._make(row) for row in await rows.frequent(_sums(extent.is_everything), asked)]
 
 
@@ -100,20 +101,16 @@ async def _sleeps_anywhere(rows: Rows, since: date, few: int) -> ColumnElement[b
 @cache
 def _sums(is_everything: bool) -> FrequentSelect:  # noqa: FBT001
     named: BindParameter[UUID] = bindparam("user_ids", expanding=True)
-    none: ColumnElement[int] = literal(0)
-    held: Selection = select(col(HeldUser.user_id), col(HeldUser.files), col(HeldUser.bytes), none.label("downloads"))
-    own: Selection = select(col(DailyUser.user_id), -col(DailyUser.files), -col(DailyUser.bytes), none)
-    downloads: Selection = select(col(DailyUser.user_id), none, none, col(DailyUser.downloads))
-    fresh: Selection = select(col(Delta.user_id), col(Delta.files), col(Delta.bytes), none)
-    fresh_downloads: Selection = select(col(Delta.user_id), none, none, col(Delta.downloads))
-    is_daily = in_scopes(col(DailyUser.scope_id)), col(DailyUser.user_id).in_(named)
-    is_fresh = *waiting(is_everything), col(Delta.user_id).in_(named)
-    all_of_them = union_all(
-        held.where(in_scopes(col(HeldUser.scope_id)), col(HeldUser.user_id).in_(named)),
-        own.where(*is_daily, col(DailyUser.day) > UNTIL),
-        downloads.where(*is_daily, col(DailyUser.day).between(SINCE, UNTIL)),
-        fresh.where(*is_fresh, col(Delta.day) <= UNTIL),
-        fresh_downloads.where(*is_fresh, col(Delta.day).between(SINCE, UNTIL)),
-    ).subquery()
-    sums = [total(all_of_them.c[name]) for name in ("files", "bytes", "downloads")]
-    return FrequentSelect(select(all_of_them.c.user_id, *sums).group_by(all_of_them.c.user_id))
+    lately = case((col(Delta.day) >= SINCE, col(Delta.downloads)), else_=0).label("downloads")
+    waits = select(col(Delta.user_id), total(Delta.files), total(Delta.bytes), total(lately)).where(  # type: ignore[arg-type]
+        *waiting(is_everything), col(Delta.user_id).in_(named), col(Delta.day) <= UNTIL
+    )
+    fresh = waits.group_by(col(Delta.user_id)).cte("fresh")
+    user_id = col(User.id)
+    held = [
+        held_of(user_id, name) - sum_of(user_id, name, Span.AFTER) + func.coalesce(fresh.c[name], 0)
+        for name in ("files", "bytes")
+    ]
+    downloads = sum_of(user_id, "downloads", Span.WITHIN) + func.coalesce(fresh.c.downloads, 0)
+    sums: Selection = select(user_id, *held, downloads)
+    return FrequentSelect(sums.outerjoin(fresh, fresh.c.user_id == user_id).where(user_id.in_(named)))

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 from db import analytics, analytics_users, workspaces
-from db.analytics import Extent, MediaTypeRow, Period
+from db.analytics import DayRow, Extent, MediaTypeRow, Period
 from db.analytics_leaders import Comparison
 from db.analytics_users import UserSumRow
 from db.engine import Rows
 from db.questions import Page, UserMeasure, Window
 from db.rows import UserRow
-from domain.analytics_buckets import Series
+from domain.analytics_buckets import Interval, Series
 from domain.analytics_leaders import leaders
 from domain.errors import InvalidInput
 from domain.scopes import Scope
@@ -81,9 +81,15 @@ def period_of(asked: Asked, today: date) -> Period:
     return Period(since, until)
 
 
-async def series(rows: Rows, question: Question) -> Series:
-    """Everything by day, in one statement."""
-    return Series.of(question.period, await analytics.days(rows, question.extent, question.period))
+async def series(rows: Rows, question: Question, interval: Interval = Interval.DAY) -> Series:
+    """Everything by day, or by month where that will do, in one statement."""
+    return Series.of(question.period, await rows_of_series(rows, question, interval))
+
+
+async def rows_of_series(rows: Rows, question: Question, interval: Interval) -> list[DayRow]:
+    """What a series is made of."""
+    find = analytics.months if interval is Interval.MONTH else analytics.days
+    return await find(rows, question.extent, question.period)
 
 
 async def totals(rows: Rows, question: Question, days: Series) -> Totals:
@@ -96,7 +102,7 @@ async def totals(rows: Rows, question: Question, days: Series) -> Totals:
 async def media_types(rows: Rows, question: Question, first: int) -> Sequence[MediaTypeRow]:
     """The media types of which most is held, in bytes, the most first. Raises InvalidInput."""
     _judge_length(first)
-    return await analytics.media_types(rows, question.extent, question.period.until, first)
+    return await analytics.media_types(rows, question.extent, question.period, first)
 
 
 async def top_users(rows: Rows, question: Question, by: UserMeasure, first: int) -> list[UserSumRow]:

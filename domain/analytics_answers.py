@@ -11,7 +11,6 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from db import analytics as selects
 from db import cache
 from db.analytics import DayRow, MediaTypeRow
 from db.analytics_users import UserSumRow
@@ -20,7 +19,7 @@ from db.engine import Database, Rows
 from db.questions import Page, UserMeasure, Window
 from domain import analytics
 from domain.analytics import Question, Totals
-from domain.analytics_buckets import Series
+from domain.analytics_buckets import Interval, Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +48,17 @@ class Answers:
         begun = await statistics.cache.answer(asked, statistics.life_seconds, _nothing)
         return cls(db, statistics, question, begun.as_of)
 
-    async def series(self) -> Series:
+    async def series(self, interval: Interval = Interval.DAY) -> Series:
         """See `domain.analytics.series`."""
         question = self.question
 
         async def compute(rows: Rows) -> list[Any]:
-            found = await selects.days(rows, question.extent, question.period)
+            found = await analytics.rows_of_series(rows, question, interval)
             return [(row.day and row.day.isoformat(), *row[1:]) for row in found]
 
-        told = await self._answer("analytics.days", compute, columns=DayRow._fields)
+        told = await self._answer(
+            "analytics.days", compute, columns=DayRow._fields, by_month=interval is Interval.MONTH
+        )
         return Series.of(question.period, [DayRow(day and date.fromisoformat(day), *sums) for day, *sums in told])
 
     async def totals(self, days: Series) -> Totals:

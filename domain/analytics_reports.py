@@ -43,11 +43,11 @@ async def read_report(
                 yield [(f"user_{user_id.hex}", *told) for user_id, *told in some]
     elif report is ExportReport.MEDIA_TYPES:
         async with db.reading() as rows:
-            found = await counts.media_types(rows, question.extent, question.period.until, ALL_MEDIA_TYPES)
+            found = await counts.media_types(rows, question.extent, question.period, ALL_MEDIA_TYPES)
         yield found
     else:
         async with db.reading() as rows:
-            series = await analytics.series(rows, question)
+            series = await analytics.series(rows, question, interval or Interval.DAY)
         yield [_bucket(report, bucket) for bucket in series.buckets(interval or Interval.DAY)]
 
 

@@ -108,13 +108,13 @@ class Analytics:
 
     context: strawberry.Private[Context]
     answers: strawberry.Private[Answers]
-    series: strawberry.Private[DataLoader[None, Series]]
+    series: strawberry.Private[DataLoader[Length, Series]]
     as_of: DateTime = strawberry.field(description="Everything up to then is counted; of what came later, some may be.")
 
     @strawberry.field(description="Sums of everything.")
     async def totals(self) -> Totals:
         """One statement more where members are counted."""
-        sums = await self.answers.totals(await self.series.load(None))
+        sums = await self.answers.totals(await self.series.load(Length.MONTH))
         return Totals(**sums._asdict())
 
     @strawberry.field(description="Uploads over time, also when there were none.")
@@ -187,4 +187,5 @@ class Analytics:
         return connection_of(there, _CURSORS, lambda row: user_of(row, loaders), partial(answers.count_inactive, since))
 
     async def _buckets(self, interval: Interval) -> list[Bucket]:
-        return (await self.series.load(None)).buckets(Length[interval.name])
+        length = Length[interval.name]
+        return (await self.series.load(length)).buckets(length)

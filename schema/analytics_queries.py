@@ -8,7 +8,7 @@ from strawberry.dataloader import DataLoader
 from domain import analytics
 from domain.analytics import Asked
 from domain.analytics_answers import Answers
-from domain.analytics_buckets import Series
+from domain.analytics_buckets import Interval, Series
 from domain.analytics_deltas import day_of
 from schema.analytics import Analytics
 from schema.context import Info
@@ -43,7 +43,9 @@ class AnalyticsQueries:
 
         answers = await Answers.begin(context.db, context.statistics, question, now)
 
-        async def load(_: list[None]) -> list[Series]:
-            return [await answers.series()]
+        async def load(intervals: list[Interval]) -> list[Series]:
+            # What is asked for together comes from one statement, and belongs together.
+            finest = Interval.MONTH if set(intervals) == {Interval.MONTH} else Interval.DAY
+            return [await answers.series(finest)] * len(intervals)
 
         return Analytics(context=context, answers=answers, series=DataLoader(load), as_of=DateTime(answers.as_of))

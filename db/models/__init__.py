@@ -13,6 +13,9 @@ from db.models.analytics import (
     Delta,
     HeldMediaType,
     HeldUser,
+    MonthlyMediaType,
+    MonthlyTotal,
+    MonthlyUser,
 )
 from db.models.analytics_exports import AnalyticsExport, ExportFormat, ExportReport, ExportState
 from db.models.api_keys import ApiKey, ApiKeySecret
@@ -69,6 +72,9 @@ __all__ = [
     "MailToken",
     "MailTokenPurpose",
     "Member",
+    "MonthlyMediaType",
+    "MonthlyTotal",
+    "MonthlyUser",
     "Quota",
     "QuotaKind",
     "Record",

@@ -15,9 +15,9 @@ NEVER = date.min
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _index_of_some(measure: str, condition: str) -> Index:
+def _index_of_some(span: str, measure: str, condition: str) -> Index:
     where = text(condition)
-    return Index(None, "scope_id", "day", measure, "user_id", postgresql_where=where, sqlite_where=where)
+    return Index(None, "scope_id", span, measure, "user_id", postgresql_where=where, sqlite_where=where)
 
 
 class Delta(Record, table=True):
@@ -82,14 +82,64 @@ class DailyUser(Record, table=True):
 
     __tablename__ = "daily_users"
     __table_args__ = (
-        _index_of_some("downloads", "downloads > 0"),
-        _index_of_some("bytes", "bytes < 0"),
-        _index_of_some("files", "files < 0"),
+        _index_of_some("day", "downloads", "downloads > 0"),
+        _index_of_some("day", "bytes", "bytes < 0"),
+        _index_of_some("day", "files", "files < 0"),
     )
 
     scope_id: UUID = Field(primary_key=True)
     user_id: UUID = Field(primary_key=True)
     day: date = Field(primary_key=True)
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+    uploads: int = Field(default=0, sa_type=BigInteger)
+    uploaded: int = Field(default=0, sa_type=BigInteger)
+    downloads: int = Field(default=0, sa_type=BigInteger)
+    downloaded: int = Field(default=0, sa_type=BigInteger)
+
+
+class MonthlyTotal(Record, table=True):
+    """The days of a month put together, so that years are few rows. A month is named by its first day."""
+
+    __tablename__ = "monthly_totals"
+
+    scope_id: UUID = Field(primary_key=True)
+    month: date = Field(primary_key=True)
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+    uploads: int = Field(default=0, sa_type=BigInteger)
+    uploaded: int = Field(default=0, sa_type=BigInteger)
+    downloads: int = Field(default=0, sa_type=BigInteger)
+    downloaded: int = Field(default=0, sa_type=BigInteger)
+    logins: int = Field(default=0, sa_type=BigInteger)
+    users: int = Field(default=0, sa_type=BigInteger)
+
+
+class MonthlyMediaType(Record, table=True):
+    """What a month added of a media type, or took away, in a scope."""
+
+    __tablename__ = "monthly_media_types"
+
+    scope_id: UUID = Field(primary_key=True)
+    month: date = Field(primary_key=True)
+    media_type: str = Field(primary_key=True)
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+
+
+class MonthlyUser(Record, table=True):
+    """What a month added of a user, or took away, in a scope. Its indexes have whom it added most."""
+
+    __tablename__ = "monthly_users"
+    __table_args__ = (
+        _index_of_some("month", "downloads", "downloads > 0"),
+        _index_of_some("month", "bytes", "bytes > 0"),
+        _index_of_some("month", "files", "files > 0"),
+    )
+
+    scope_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    month: date = Field(primary_key=True)
     files: int = Field(default=0, sa_type=BigInteger)
     bytes: int = Field(default=0, sa_type=BigInteger)
     uploads: int = Field(default=0, sa_type=BigInteger)

@@ -58,6 +58,9 @@ async def compare_days(scene: Scene, recount: Recount, question: Question) -> No
     """What is asked by day, and its sums."""
     async with scene.db.reading() as rows:
         days = await analytics.series(rows, question)
+        months = await analytics.series(rows, question, Interval.MONTH)
+        assert months.buckets(Interval.MONTH) == days.buckets(Interval.MONTH)
+        assert (months.within, months.at_end) == (days.within, days.at_end)
         assert await analytics.totals(rows, question, days) == recount.totals(question)
     for interval in Interval:
         buckets = [

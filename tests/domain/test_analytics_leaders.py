@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 from itertools import product
 from random import Random
@@ -16,12 +17,13 @@ from uuid_utils.compat import uuid7
 from db import analytics_deltas
 from db.analytics import Extent, Period
 from db.analytics_deltas import DeltaRow
-from db.analytics_leaders import Comparison, _reaching
+from db.analytics_leaders import Comparison, _search
+from db.analytics_lists import Lists
 from db.engine import Database
 from db.models import User
 from db.questions import UserMeasure
 from domain.analytics_folding import fold
-from domain.analytics_leaders import leaders
+from domain.analytics_leaders import _looked_for, leaders
 from tests.records import NOW
 from tests.scenes import Scene
 
@@ -77,19 +79,38 @@ async def test_leaders_are_who_has_most_when_everything_is_added_up(scene: Scene
         expected = [each for each in sorted(shown, key=lambda each: (shown[each], each), reverse=True) if shown[each]]
         async with scene.db.reading() as rows:
             for first in (1, 3, 10, 100):
-                assert await leaders(rows, Comparison(extent, period, by, first)) == expected[:first]
+                compared = Comparison(extent, period, by, first)
+                assert await leaders(rows, compared) == expected[:first]
+                if by is not UserMeasure.DOWNLOADS:
+                    for lists in (Lists.HELD, Lists.BROUGHT):
+                        told = await _looked_for(rows, compared, lists)
+                        assert [row.user_id for row in told.found] == expected[:first]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("by", UserMeasure)
-async def test_leaders_are_read_from_indexes_alone(scene: Scene, by: UserMeasure) -> None:
-    asked = Comparison(Extent(None), LATEST, by, 10).parameters | {"least": 10}
-    statement: Any = _reaching(is_everything=True, by=by).statement
+@pytest.mark.parametrize(
+    ("lists", "table", "keys"),
+    [
+        (Lists.HAPPENED, "daily_users", ("scope_id", "day", "downloads")),
+        (Lists.HAPPENED, "monthly_users", ("scope_id", "month", "downloads")),
+        (Lists.HELD, "held_users", ("scope_id", "bytes")),
+        (Lists.HELD, "daily_users", ("scope_id", "day", "bytes")),
+        (Lists.BROUGHT, "daily_users", ("scope_id", "day", "files")),
+        (Lists.BROUGHT, "monthly_users", ("scope_id", "month", "files")),
+    ],
+)
+async def test_leaders_are_read_from_indexes_alone(scene: Scene, lists: Lists, table: str, keys: Sequence[str]) -> None:
+    by = UserMeasure(keys[-1])
+    asked = Comparison(Extent(None), LATEST, by, 10).parameters | {"least": None}
+    statement: Any = _search(is_everything=True, by=by, kind=lists).statement
     named = statement.params(asked).compile(
         dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True}
     )
     parameters = dict.fromkeys(re.findall(r":(\w+)", str(named)))
     async with scene.db.reading() as rows:
         plan = [row.detail for row in await rows.all(text(f"EXPLAIN QUERY PLAN {named}"), parameters)]
-    index = f"SEARCH daily_users USING COVERING INDEX ix_daily_users_scope_id_day_{by}_user_id"
-    assert any(line.startswith(f"{index} (scope_id=? AND day=? AND {by}") for line in plan)
+    index = f"SEARCH {table} USING COVERING INDEX ix_{table}_{'_'.join(keys)}_user_id"
+    searched = f"{index} ({'=? AND '.join(keys)}"
+    # Where a list ends, who is above that, and who may reach what is looked for.
+    assert sum(line.startswith(searched) for line in plan) == 3
+    assert not any(line.startswith(("SCAN daily_", "SCAN monthly_", "SCAN held_")) for line in plan)

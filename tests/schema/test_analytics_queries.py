@@ -141,9 +141,7 @@ async def test_a_page_of_a_dashboard_costs_as_many_statements_however_much_happe
             await uploaded(client, person, f"{number}.json", b"{}")
         with counted() as statements:
             await ask(client, DASHBOARD, boss)
-        searches = sum("candidates" in statement for statement in statements)
-        assert searches <= 3  # more of them where some have very much: see decision 0047
-        counts.append(len(statements) - searches)
+        counts.append(len(statements))
     assert counts[0] == counts[1] <= 13
 
 
