@@ -28,6 +28,7 @@ PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.02
 
 Compute: TypeAlias = Callable[[], Awaitable[Any]]
+Read: TypeAlias = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Question:
 
 
 class Answer(NamedTuple):
-    """A computed value, as JSON gives it back, and when computing it began."""
+    """A computed value, as it was read from JSON, and when computing it began."""
 
     value: Any
     as_of: datetime
@@ -62,6 +63,18 @@ class Outcome(StrEnum):
     HIT = "hit"
     MISS = "miss"
     SHARED = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    key: str
+    life_seconds: float
+    compute: Compute
+    read: Read
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - as JSON has it
+    return value
 
 
 def _unobserved(_name: str, _outcome: Outcome) -> None:
@@ -84,20 +97,24 @@ class Cache:
         self._here = _Kept()
         self._asked: dict[str, asyncio.Task[tuple[str, bool]]] = {}
 
-    async def answer(self, question: Question, life_seconds: float, compute: Compute) -> Answer:
-        """The answer, computed now or at most `life_seconds` ago. Raises what `compute` raises, which is not kept."""
+    async def answer(self, question: Question, life_seconds: float, compute: Compute, read: Read = _as_it_is) -> Answer:
+        """The answer, computed now or at most `life_seconds` ago. Raises what `compute` raises, which is not kept.
+
+        `read` makes the value of what JSON gives back. It raises ValueError or TypeError for what `compute` never gave,
+        which others may have put into Redis: then it is computed.
+        """
         key = question.key
         task = self._asked.get(key)
         is_first = task is None
         if task is None:
             # A context and a task of its own: whoever asked first may leave, and takes nothing from the others.
-            finding = self._found(key, life_seconds, compute)
+            finding = self._found(_Wanted(key, life_seconds, compute, read))
             task = self._asked[key] = asyncio.get_running_loop().create_task(finding, context=Context())
             task.add_done_callback(partial(self._forget, key))
         text, is_hit = await asyncio.shield(task)
         self._observe(question.name, Outcome.HIT if is_hit else Outcome.MISS if is_first else Outcome.SHARED)
         as_of, value = json.loads(text)
-        return Answer(value, datetime.fromtimestamp(as_of, UTC))
+        return Answer(read(value), datetime.fromtimestamp(as_of, UTC))
 
     async def close(self) -> None:
         """Give up what is being computed; nothing is to be asked any more."""
@@ -112,49 +129,59 @@ class Cache:
         if not task.cancelled():
             task.exception()  # looked at, since perhaps nobody waits any more
 
-    async def _found(self, key: str, life_seconds: float, compute: Compute) -> tuple[str, bool]:
-        redis = self._redis
-        if redis is not None and redis.is_up:
-            return await self._found_by_all(redis, key, life_seconds, compute)
-        kept = self._here.get(key, self._clock(), life_seconds)
+    async def _found(self, wanted: _Wanted) -> tuple[str, bool]:
+        # As old here as it is in Redis, from where a large answer takes longer to come than to be read.
+        kept = self._here.get(wanted.key, self._clock(), wanted.life_seconds)
         if kept is not None:
             return kept, True
-        return await self._compute_here(key, compute), False
+        if self._redis is not None and self._redis.is_up:
+            return await self._found_by_all(self._redis, wanted)
+        return await self._compute_here(wanted), False
 
-    async def _found_by_all(
-        self, redis: RedisLink, key: str, life_seconds: float, compute: Compute
-    ) -> tuple[str, bool]:
-        kept = await self._kept_or_ours(redis, key)
+    async def _found_by_all(self, redis: RedisLink, wanted: _Wanted) -> tuple[str, bool]:
+        kept = await self._kept_or_ours(redis, wanted)
         if kept is not None:
             return kept, True
         try:
-            text = await self._compute_here(key, compute)
+            text = await self._compute_here(wanted)
         except BaseException:
-            await redis.give_back(key + BUSY)
+            await redis.give_back(wanted.key + BUSY)
             raise
-        await redis.keep(key, text, life_seconds)
-        await redis.give_back(key + BUSY)
+        await redis.keep(wanted.key, text, wanted.life_seconds)
+        await redis.give_back(wanted.key + BUSY)
         return text, False
 
-    async def _kept_or_ours(self, redis: RedisLink, key: str) -> str | None:
+    async def _kept_or_ours(self, redis: RedisLink, wanted: _Wanted) -> str | None:
         """What is kept; None where this process is to compute it, as it is when Redis does not say."""
         end = time.monotonic() + PATIENCE_SECONDS
         is_ours = False
         while True:
-            kept = _readable(await redis.kept(key))
+            kept = self._readable(wanted, await redis.kept(wanted.key))
             if is_ours and kept is not None:
-                await redis.give_back(key + BUSY)
+                await redis.give_back(wanted.key + BUSY)
             if is_ours or kept is not None or time.monotonic() >= end:
                 return kept
             # Once it is ours, it is looked for again: whoever had it may have been done in between.
-            is_ours = await redis.claim(key + BUSY, PATIENCE_SECONDS)
+            is_ours = await redis.claim(wanted.key + BUSY, PATIENCE_SECONDS)
             if not is_ours:
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def _compute_here(self, key: str, compute: Compute) -> str:
+    def _readable(self, wanted: _Wanted, kept: bytes | None) -> str | None:
+        """What Redis keeps, if it is an answer: others may write there, too. It is kept here from now on."""
+        try:
+            text = (kept or b"").decode()
+            as_of, value = json.loads(text)
+            datetime.fromtimestamp(as_of, UTC)
+            wanted.read(value)
+        except (ValueError, TypeError, OverflowError, OSError):
+            return None
+        self._here.keep(wanted.key, as_of, text)
+        return text
+
+    async def _compute_here(self, wanted: _Wanted) -> str:
         as_of = self._clock()
-        text = json.dumps([as_of, await compute()], separators=(",", ":"))
-        self._here.keep(key, as_of, text)
+        text = json.dumps([as_of, await wanted.compute()], separators=(",", ":"))
+        self._here.keep(wanted.key, as_of, text)
         return text
 
 
@@ -180,14 +207,3 @@ class _Kept:
         while self._characters > MAXIMUM_CHARACTERS:
             _, (_, oldest) = self._answers.popitem(last=False)
             self._characters -= len(oldest)
-
-
-def _readable(kept: bytes | None) -> str | None:
-    """What Redis keeps, if it is an answer: others may write there, too."""
-    try:
-        text = (kept or b"").decode()
-        as_of, _ = json.loads(text)
-        datetime.fromtimestamp(as_of, UTC)
-    except (ValueError, TypeError, OverflowError, OSError):
-        return None
-    return text

@@ -56,10 +56,9 @@ class Answers:
             found = await analytics.rows_of_series(rows, question, interval)
             return [(row.day and row.day.isoformat(), *row[1:]) for row in found]
 
-        told = await self._answer(
-            "analytics.days", compute, columns=DayRow._fields, by_month=interval is Interval.MONTH
-        )
-        return Series.of(question.period, [DayRow(day and date.fromisoformat(day), *sums) for day, *sums in told])
+        name, by_month = "analytics.days", interval is Interval.MONTH
+        found = await self._answer(name, compute, _days, columns=DayRow._fields, by_month=by_month)
+        return Series.of(question.period, found)
 
     async def totals(self, days: Series) -> Totals:
         """See `domain.analytics.totals`."""
@@ -67,7 +66,8 @@ class Answers:
         async def compute(rows: Rows) -> Totals:
             return await analytics.totals(rows, self.question, days)
 
-        return Totals(*await self._answer("analytics.totals", compute, columns=Totals._fields))
+        told: Totals = await self._answer("analytics.totals", compute, _totals, columns=Totals._fields)
+        return told
 
     async def media_types(self, first: int) -> list[MediaTypeRow]:
         """See `domain.analytics.media_types`. Raises InvalidInput."""
@@ -75,8 +75,9 @@ class Answers:
         async def compute(rows: Rows) -> Sequence[MediaTypeRow]:
             return await analytics.media_types(rows, self.question, first)
 
-        told = await self._answer("analytics.media_types", compute, columns=MediaTypeRow._fields, first=first)
-        return [MediaTypeRow(*row) for row in told]
+        name, columns = "analytics.media_types", MediaTypeRow._fields
+        told: list[MediaTypeRow] = await self._answer(name, compute, _media_types, columns=columns, first=first)
+        return told
 
     async def top_users(self, by: UserMeasure, first: int) -> list[UserSumRow]:
         """See `domain.analytics.top_users`. Raises InvalidInput."""
@@ -85,8 +86,9 @@ class Answers:
             found = await analytics.top_users(rows, self.question, by, first)
             return [(row.user_id.hex, *row[1:]) for row in found]
 
-        told = await self._answer("analytics.top_users", compute, columns=UserSumRow._fields, by=by, first=first)
-        return [UserSumRow(UUID(user_id), *sums) for user_id, *sums in told]
+        name, columns = "analytics.top_users", UserSumRow._fields
+        told: list[UserSumRow] = await self._answer(name, compute, _user_sums, columns=columns, by=by, first=first)
+        return told
 
     async def inactive_page(self, since: date, window: Window) -> Page[UUID]:
         """See `domain.analytics.inactive_page`; here the users are ids. Raises InvalidInput."""
@@ -96,8 +98,8 @@ class Answers:
             return [row.id.hex for row in page.items], page.has_next, page.has_previous
 
         wanted = {"since": since.isoformat(), "window": repr(window)}
-        ids, has_next, has_previous = await self._answer("analytics.inactive", compute, **wanted)
-        return Page([UUID(each) for each in ids], has_next, has_previous)
+        told: Page[UUID] = await self._answer("analytics.inactive", compute, _page, **wanted)
+        return told
 
     async def count_inactive(self, since: date) -> int:
         """See `domain.analytics.count_inactive`."""
@@ -105,20 +107,22 @@ class Answers:
         async def compute(rows: Rows) -> int:
             return await analytics.count_inactive(rows, self.question, since)
 
-        number: int = await self._answer("analytics.inactive_count", compute, since=since.isoformat())
-        return number
+        told: int = await self._answer("analytics.inactive_count", compute, _number, since=since.isoformat())
+        return told
 
-    async def _answer(self, name: str, compute: Callable[[Rows], Awaitable[Any]], **parameters: object) -> Any:  # noqa: ANN401 - as JSON has it
+    async def _answer(
+        self, name: str, compute: Callable[[Rows], Awaitable[Any]], read: Callable[[Any], Any], **parameters: object
+    ) -> Any:  # noqa: ANN401 - what `read` gives
         async def computed() -> Any:  # noqa: ANN401 - as JSON has it
             async with self.db.reading() as rows:
                 return await compute(rows)
 
         life_seconds = self.statistics.life_seconds
         if not life_seconds:
-            return await computed()
+            return read(await computed())
         # Of the same beginning, and of the same shape: another release may have another.
         asked = _asked(self.question, name, **parameters, begun=self.as_of.timestamp())
-        return (await self.statistics.cache.answer(asked, life_seconds, computed)).value
+        return (await self.statistics.cache.answer(asked, life_seconds, computed, read)).value
 
 
 def _asked(question: Question, name: str, **parameters: object) -> cache.Question:
@@ -131,3 +135,37 @@ def _asked(question: Question, name: str, **parameters: object) -> cache.Questio
 
 async def _nothing() -> None:
     """What is kept is when it was begun."""
+
+
+# Whoever writes into Redis may have put there what is no answer: these raise ValueError or TypeError for it.
+
+
+def _number(told: Any) -> int:  # noqa: ANN401 - as JSON has it
+    if type(told) is not int:
+        raise TypeError
+    return told
+
+
+def _days(told: Any) -> list[DayRow]:  # noqa: ANN401
+    return [DayRow(day and date.fromisoformat(day), *map(_number, sums)) for day, *sums in told]
+
+
+def _totals(told: Any) -> Totals:  # noqa: ANN401
+    return Totals(*map(_number, told))
+
+
+def _media_types(told: Any) -> list[MediaTypeRow]:  # noqa: ANN401
+    return [MediaTypeRow(str(media_type), *map(_number, sums)) for media_type, *sums in told]
+
+
+def _user_sums(told: Any) -> list[UserSumRow]:  # noqa: ANN401
+    return [UserSumRow(_id(user_id), *map(_number, sums)) for user_id, *sums in told]
+
+
+def _page(told: Any) -> Page[UUID]:  # noqa: ANN401
+    ids, has_next, has_previous = told
+    return Page([_id(each) for each in ids], bool(has_next), bool(has_previous))
+
+
+def _id(told: Any) -> UUID:  # noqa: ANN401
+    return UUID(str(told))

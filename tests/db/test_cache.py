@@ -206,6 +206,27 @@ async def test_a_process_that_died_while_it_computed_is_not_waited_for_forever(
     assert (await Cache(links[1]).answer(question, MINUTE, asked.compute)).value["number"] == 1
 
 
+async def test_what_was_found_in_redis_is_not_asked_for_again(links: list[RedisLink]) -> None:
+    asked, question, own = Asked(), new(), Cache(links[1])
+    first = await Cache(links[0]).answer(question, MINUTE, asked.compute)
+    assert await own.answer(question, MINUTE, asked.compute) == first
+    await links[0].give_back(question.key)
+    assert await own.answer(question, MINUTE, asked.compute) == first
+    assert asked.times == 1
+
+
+async def test_what_cannot_be_read_is_computed(links: list[RedisLink]) -> None:
+    asked, question = Asked(), new()
+
+    def read(value: Any) -> int:
+        if not isinstance(value, dict):
+            raise TypeError
+        return int(value["number"])
+
+    await links[0].keep(question.key, json.dumps([NOW.timestamp(), "nothing of ours"]), MINUTE)
+    assert [(await Cache(link).answer(question, MINUTE, asked.compute, read)).value for link in links] == [1, 1]
+
+
 async def test_what_was_computed_just_before_it_was_claimed_is_taken(links: list[RedisLink]) -> None:
     asked, question = Asked(), a_question()
     late, claim = Cache(links[1]), links[1].claim
