@@ -1,20 +1,22 @@
 """What is counted: exact at any moment, whatever happened and whoever folds."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import Executable, Row, update
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from db import analytics_users
 from db.analytics import Extent, Period
+from db.engine import Rows
 from db.models import HeldUser
 from db.questions import UserMeasure, Window
 from domain import analytics
@@ -222,3 +224,32 @@ async def test_who_did_something_on_the_day_itself_or_later_is_not_inactive(scen
         page = await analytics_users.inactive_page(rows, Extent(None), since, Window(100), few=few)
     found = {row.id for row in page.items}
     assert [scene.id(name) in found for name in last] == [True, False, False]
+
+
+class Meanwhile(Rows):
+    """Where somebody does something between the first select and the second."""
+
+    def __init__(self, rows: Rows, act: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(rows._connection)
+        self.acts = [act]
+
+    async def all(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Sequence[Row[Any]]:
+        found = await super().all(statement, parameters)
+        if self.acts:
+            await self.acts.pop()()
+        return found
+
+
+async def test_who_does_something_while_sleepers_are_looked_for_is_none(scene: Scene) -> None:
+    since = TODAY + timedelta(days=400)
+
+    async def act() -> None:
+        async with scene.db.transaction() as tx:
+            own = update(HeldUser).where(col(HeldUser.user_id) == scene.id("owner"))
+            await tx.execute(own.values(active_on=since))
+
+    async with scene.db.reading() as rows:
+        page = await analytics_users.inactive_page(Meanwhile(rows, act), Extent(None), since, Window(100))
+    found = {row.id for row in page.items}
+    assert scene.id("owner") not in found
+    assert scene.id("editor") in found
