@@ -22,6 +22,7 @@ from api.zero_copy import ZERO_COPY, FileSender
 MAXIMUM_HEAD_BYTES = 64 * 1024
 MAXIMUM_PIPELINED = 16
 TOO_LARGE = f"The request's head is larger than {MAXIMUM_HEAD_BYTES} bytes."
+ONE_HOST = "A request of HTTP/1.1 has one Host header, and no request has two."
 REASONS = {
     400: b"Bad Request",
     405: b"Method Not Allowed",
@@ -32,8 +33,8 @@ REASONS = {
 }
 
 
-class TooMany(Exception):  # noqa: N818 - a fact, named as such
-    """More requests or header bytes than are read. The parser stops, and the connection with it."""
+class Refused(Exception):  # noqa: N818 - a fact, named as such
+    """No more is read: the parser stops, and the connection with it."""
 
 
 class LimitedHeads(HttpToolsProtocol):
@@ -73,20 +74,23 @@ class LimitedHeads(HttpToolsProtocol):
             self._arm()
 
     def on_message_begin(self) -> None:
-        """Note that a head has begun. Raises TooMany for one request too many before the first has its answer."""
+        """Note that a head has begun. Raises Refused for one request too many before the first has its answer."""
         if len(self.pipeline) >= MAXIMUM_PIPELINED:
-            raise TooMany
+            raise Refused
         self._has_progressed = self._is_partial = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. Trailers are none (RFC 9110 section 6.5): the request was judged by its head."""
+        if self._is_partial:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Note that the head is whole. Raises TooMany, having told so, when it is too large but came in one read."""
+        """Note that the head is whole. Raises Refused, having told so, for one that is not answered."""
         self._has_progressed = True
         self._is_partial = False
         self._disarm()
-        if sum(len(name) + len(value) for name, value in self.headers) > MAXIMUM_HEAD_BYTES:
-            self._refuse(431, TOO_LARGE)
-            raise TooMany
+        self._judge()
         extensions: dict[str, dict[object, object]] = {
             CONNECTION: {
                 "abort": self.transport.abort,
@@ -102,6 +106,17 @@ class LimitedHeads(HttpToolsProtocol):
             extensions[ZERO_COPY] = {"send": sender.send}
             inflow = Inflow(self.transport, self.flow, cycle, self.data_received)
             cycle.receive = inflow.receive  # type: ignore[method-assign, assignment]
+
+    def _judge(self) -> None:
+        # What came in one read has not been counted yet; a line has a colon, a space and its end besides.
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAXIMUM_HEAD_BYTES:
+            self._refuse(431, TOO_LARGE)
+            raise Refused
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            self._refuse(400, ONE_HOST)  # RFC 9112 section 3.2: a proxy may have read another
+            raise Refused
 
     def on_body(self, body: bytes) -> None:
         """Note that body bytes came."""

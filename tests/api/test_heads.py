@@ -16,12 +16,17 @@ REQUEST = b"GET /fast HTTP/1.1\r\nHost: cairn.test\r\n\r\n"
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers when the body has come; /slow takes longer than a head may, /early answers first and reads then."""
+    """Answers when the body has come; /slow takes longer than a head may, /early answers first and reads then.
+
+    /headers names the headers that it was asked with.
+    """
     start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
     if scope["path"] == "/early":
         await send(start)
     while (await receive()).get("more_body", False):
         pass
+    if scope["path"] == "/headers":
+        start["headers"] = [(b"names", b",".join(name for name, _ in scope["headers"])), (b"content-length", b"2")]
     if scope["path"] == "/slow":
         await asyncio.sleep(2 * HEAD_SECONDS)
     if scope["path"] != "/early":
@@ -198,6 +203,37 @@ def test_a_refusal_never_lands_in_the_middle_of_an_answer(peer: socket.socket) -
 def test_a_head_over_the_limit_that_comes_at_once_is_told_so(peer: socket.socket) -> None:
     peer.sendall(b"GET /fast HTTP/1.1\r\nX: " + b"a" * (MAXIMUM_HEAD_BYTES + 1) + b"\r\n\r\n")
     assert refusal(answer(peer))["status"] == 431
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        pytest.param(b"GET /" + b"a" * MAXIMUM_HEAD_BYTES + b" HTTP/1.1\r\nHost: a\r\n\r\n", id="path"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * (MAXIMUM_HEAD_BYTES // 6) + b"\r\n", id="lines"),
+    ],
+)
+def test_all_of_a_head_counts(peer: socket.socket, large: bytes) -> None:
+    peer.sendall(large)
+    assert refusal(answer(peer))["status"] == 431
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: a\r\n", b"Host: a\r\nHost: b\r\n"])
+def test_a_request_has_one_host(peer: socket.socket, hosts: bytes) -> None:
+    peer.sendall(b"GET /fast HTTP/1.1\r\n" + hosts + b"\r\n")
+    assert refusal(answer(peer))["status"] == 400
+
+
+def test_an_old_request_needs_no_host(peer: socket.socket) -> None:
+    peer.sendall(b"GET /fast HTTP/1.0\r\n\r\n")
+    assert answer(peer).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("pause_seconds", [0, 0.1])
+def test_trailers_are_no_headers(peer: socket.socket, pause_seconds: float) -> None:
+    peer.sendall(b"POST /headers HTTP/1.1\r\nHost: cairn.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+    time.sleep(pause_seconds)
+    peer.sendall(b"0\r\nAuthorization: Bearer a\r\nHost: other\r\n\r\n")
+    assert b"\r\nnames: host,transfer-encoding\r\n" in one_answer(peer)
 
 
 def test_requests_without_end_before_the_first_answer_end_the_connection(peer: socket.socket) -> None:
