@@ -11,6 +11,7 @@ import uvicorn
 from httpx2 import AsyncClient, TransportError
 
 from api.event_streams import KEEP_ALIVE_SECONDS
+from api.settings import Settings
 from tests.asking import ask, sign_up
 from tests.clients.test_event_source import TICKET, WATCH
 from tests.clients.test_streams import assert_told
@@ -19,6 +20,7 @@ from tests.live import Live, serving
 from tests.machine import free_port
 from tests.proxies import CONFIGURATION, Proxy, proxying
 
+MARGIN_SECONDS = 5
 STREAM = {"Accept": "text/event-stream"}
 
 
@@ -40,6 +42,22 @@ def test_the_proxy_waits_longer_than_what_keeps_streams_open_takes() -> None:
     ping_seconds = uvicorn.Config("").ws_ping_interval
     assert ping_seconds is not None
     assert int(timeouts["proxy_read_timeout"]) > 2 * max(KEEP_ALIVE_SECONDS, ping_seconds)
+
+
+def test_the_service_tells_a_stalled_sender_before_the_proxy_cuts_it_off() -> None:
+    [body_timeout] = re.findall(r"client_body_timeout (\d+)s;", CONFIGURATION.read_text())
+    assert int(body_timeout) > Settings().stall_seconds + MARGIN_SECONDS
+
+
+async def test_clients_can_read_that_the_service_is_away(tmp_path: Path) -> None:
+    with proxying(tmp_path, free_port(), free_port()) as proxy:
+        async with AsyncClient(base_url=proxy.url) as client:
+            asked = await client.post("/graphql", json={"query": "{ __typename }"})
+            fetched = await client.get("/files/file_1/download")
+    assert (asked.status_code, asked.headers["content-type"]) == (502, "application/json")
+    assert asked.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+    assert (fetched.status_code, fetched.headers["content-type"]) == (502, "application/problem+json")
+    assert fetched.json()["code"] == "UNAVAILABLE"
 
 
 async def test_no_log_of_the_proxy_has_a_ticket(tmp_path: Path) -> None:
