@@ -40,6 +40,7 @@ from api.websocket import GraphQLSockets, SocketLimits
 from domain.analytics_answers import Statistics
 from domain.errors import RateLimited
 from domain.events import RequestFacts
+from domain.outages import outage_of
 from domain.viewer import Viewer
 from schema.answers import MASKED
 from schema.context import Context
@@ -192,8 +193,11 @@ async def _not_served(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _fault(metrics: Metrics, request: Request, _error: Exception) -> Response:
+async def _fault(metrics: Metrics, request: Request, error: Exception) -> Response:
     metrics.faulted()
+    outage = outage_of(error)
+    if outage is not None:
+        return problem_response(outage, request.state.request_id)
     return problem(500, "INTERNAL", MASKED, request.state.request_id)
 
 

@@ -35,6 +35,7 @@ from api.operations import Answers, Asker, Operations
 from api.problems import STATUS, headers_of
 from api.streams import Streams
 from domain.errors import ExpiredCredential, Refusal
+from domain.outages import outage_of
 from domain.stream_errors import TooManyStreams
 from schema.answers import Report, fault_body, refused
 from schema.execution import QueryRefused
@@ -171,7 +172,8 @@ class GraphQLEndpoint:
         if isinstance(error, Refusal):
             return _refusal(error)
         self.report(error)
-        return Answer(fault_body(request_id), 500)
+        body, outage = fault_body(error, request_id), outage_of(error)
+        return Answer(body, 500) if outage is None else Answer(body, STATUS[outage.kind], headers_of(outage))
 
 
 def refusal_response(refusal: Refusal, scope: Scope) -> Response:

@@ -93,7 +93,7 @@ class SocketOperations:
         except Exception as fault:  # noqa: BLE001 - whatever it is, it ends this operation and no other
             self._operations.count_early_end(fault)
             self._report(fault)
-            await self._tell(errors_of(operation_id, fault_body(facts.request_id)["errors"]))
+            await self._tell(errors_of(operation_id, fault_body(fault, facts.request_id)["errors"]))
 
     async def _answer(self, operation_id: str, given: Parameters) -> None:
         operations, asker = self._operations, self._asker

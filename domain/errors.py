@@ -363,7 +363,7 @@ class RateLimited(Refusal):
 
 @dataclass(eq=False, kw_only=True)
 class Unavailable(Refusal):
-    """Something the request needs is out of order for now: a full disk, a store that does not answer."""
+    """Something the request needs is out of order for now: a full disk, a store or a database that does not answer."""
 
     code = "UNAVAILABLE"
     kind = Kind.UNAVAILABLE

@@ -9,6 +9,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 from strawberry.utils.str_converters import to_camel_case
 
 from domain.errors import Refusal, Refusals
+from domain.outages import outage_of
 
 MASKED: Final = "Something went wrong in the service. Its operator finds the cause under this request's id."
 
@@ -47,13 +48,14 @@ def formatted(errors: Iterable[GraphQLError], report: Report, request_id: str | 
             if (place := _place(cause)) not in reported:
                 reported.add(place)
                 report(cause)
-            result.append(_placed(error, MASKED, {"code": "INTERNAL", "requestId": request_id}))
+            result.append(_placed(error, *_masked(cause, request_id)))
     return result
 
 
-def fault_body(request_id: str | None) -> dict[str, Any]:
+def fault_body(fault: BaseException, request_id: str | None) -> dict[str, Any]:
     """The body of an answer to a request that met a fault outside of any field."""
-    return {"errors": [{"message": MASKED, "extensions": {"code": "INTERNAL", "requestId": request_id}}]}
+    message, extensions = _masked(fault, request_id)
+    return {"errors": [{"message": message, "extensions": extensions}]}
 
 
 def details_of(refusal: Refusal) -> dict[str, Any]:
@@ -63,6 +65,12 @@ def details_of(refusal: Refusal) -> dict[str, Any]:
     del own["message"]
     details = {to_camel_case(name): value for name, value in own.items()}
     return {"code": refusal.code, **details, **({"inputPath": path} if path else {})}
+
+
+def _masked(fault: BaseException, request_id: str | None) -> tuple[str, dict[str, Any]]:
+    outage = outage_of(fault)
+    told = {"code": "INTERNAL"} if outage is None else details_of(outage)
+    return MASKED if outage is None else outage.message, {**told, "requestId": request_id}
 
 
 def _placed(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
