@@ -49,6 +49,11 @@ def test_the_service_tells_a_stalled_sender_before_the_proxy_cuts_it_off() -> No
     assert int(body_timeout) > Settings().stall_seconds + MARGIN_SECONDS
 
 
+def test_the_proxy_lets_go_of_idle_connections_before_the_service_does() -> None:
+    [idle_seconds] = re.findall(r"keepalive 32;[^;]*keepalive_timeout (\d+)s;", CONFIGURATION.read_text())
+    assert int(idle_seconds) < uvicorn.Config("").timeout_keep_alive
+
+
 async def test_clients_can_read_that_the_service_is_away(tmp_path: Path) -> None:
     with proxying(tmp_path, free_port(), free_port()) as proxy:
         async with AsyncClient(base_url=proxy.url) as client:
