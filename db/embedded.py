@@ -1,35 +1,87 @@
-"""What SQLite is told: to be durable and to keep its keys, and that who writes begins with the write lock."""
+"""Connections to SQLite that ask its thread once for a statement and all of its rows.
 
-from sqlalchemy import Connection, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncEngine
+The driver asks once each for a cursor, for the statement, for the rows and for the cursor's end. Each time the event
+loop and the thread have to wake each other, which takes several times as long as what SQLite does.
+"""
 
-SQLITE_BUSY_SECONDS = 60
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
+import aiosqlite
+from sqlalchemy.engine.url import make_url
 
-def prepare_reader(engine: AsyncEngine) -> None:
-    """Have each connection be as all have to be."""
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def on_connect(connection: DBAPIConnection, _record: object) -> None:
-        # The driver must not begin transactions by itself: it would take the write lock late, and fail then.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",  # first, so that it holds for the others
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+BUSY_SECONDS = 60
+ROWS_AT_ONCE = 64
+PRAGMAS = (
+    f"busy_timeout={BUSY_SECONDS * 1000}",  # first, so that it holds for the others
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+)
 
 
-def prepare_writer(engine: AsyncEngine) -> None:
-    """The same, and each transaction begins with the write lock."""
-    prepare_reader(engine)
-    event.listen(engine.sync_engine, "begin", _begin_immediate)
+class Connection(aiosqlite.Connection):
+    """A connection, with a thread of its own that does what it is asked in order."""
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, ROWS_AT_ONCE)
+        self._thread.daemon = True  # one that is lost is no reason for the process to stay
+
+    def cursor(self) -> "Cursor":  # type: ignore[override]  # that one asks the thread
+        """What a statement can be run with."""
+        return Cursor(self)
+
+    async def run(self, act: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - whatever SQLite gives
+        """What `act` makes of SQLite's own connection, in the thread."""
+        return await self._execute(act, self._conn, *arguments)  # type: ignore[no-untyped-call]
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+class Cursor(aiosqlite.Cursor):
+    """A statement and its rows, all of which are here once it has run."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows: Iterable[Any] = ()
+
+    async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> "Cursor":
+        """Run a statement and fetch its rows."""
+        self._cursor, self._rows = await self._connection.run(_executed, sql, parameters or ())
+        return self
+
+    async def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> "Cursor":
+        """Run a statement that gives no rows once for each of these parameters."""
+        self._cursor = await self._connection.run(sqlite3.Connection.executemany, sql, parameters)
+        return self
+
+    async def fetchall(self) -> Iterable[Any]:
+        """Every row."""
+        return self._rows
+
+    async def close(self) -> None:
+        """Nothing is left to be done: SQLite lets go of a statement whose last row has been fetched."""
+
+
+def connecting_to(url: str) -> Callable[[], Awaitable[aiosqlite.Connection]]:
+    """How connections to the database of this URL are opened."""
+    place = make_url(url)
+    [path], options = place.get_dialect()().create_connect_args(place)
+
+    async def connect() -> aiosqlite.Connection:
+        return await Connection(partial(_opened, path, options))
+
+    return connect
+
+
+def _opened(path: str, options: Mapping[str, Any]) -> sqlite3.Connection:
+    # The driver must not begin transactions by itself: it would take the write lock late, and fail then.
+    connection: sqlite3.Connection = sqlite3.connect(path, **{**options, "isolation_level": None})
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _executed(connection: sqlite3.Connection, sql: str, parameters: Any) -> tuple[sqlite3.Cursor, list[Any]]:  # noqa: ANN401
+    cursor = connection.execute(sql, parameters)
+    return cursor, cursor.fetchall()

@@ -28,7 +28,7 @@ from sqlmodel import SQLModel
 from db import migrations
 from db.batches import Batches
 from db.bus import Bus, News
-from db.embedded import SQLITE_BUSY_SECONDS, prepare_reader, prepare_writer
+from db.embedded import BUSY_SECONDS, connecting_to
 from db.frequent import FrequentSelect
 from db.frequent_inserts import FrequentInsert, Values
 
@@ -233,12 +233,25 @@ class Database:
         self.is_embedded = make_url(url).get_backend_name() == "sqlite"
         # Faults are logged, and the parameters of a statement are people's addresses and password hashes.
         if self.is_embedded:
+            connecting = connecting_to(url)
             self._writer = create_async_engine(
-                url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=SQLITE_BUSY_SECONDS
+                url,
+                async_creator=connecting,
+                hide_parameters=True,
+                pool_size=1,
+                max_overflow=0,
+                pool_timeout=BUSY_SECONDS,
             )
-            self._reader = create_async_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=0)
-            prepare_writer(self._writer)
-            prepare_reader(self._reader)
+            self._reader = self._autocommit = create_async_engine(
+                url,
+                async_creator=connecting,
+                hide_parameters=True,
+                pool_size=pool_size,
+                max_overflow=0,
+                isolation_level="AUTOCOMMIT",
+                skip_autocommit_rollback=True,
+            )
+            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
         else:
             self._writer = create_async_engine(
                 url,
@@ -249,7 +262,7 @@ class Database:
             )
             event.listen(self._writer.sync_engine, "checkout", _refuse_closed)
             self._reader = self._writer
-        self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+            self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         self._asked: dict[SharedRead[Any, Any], Batches[Any, Any]] = {}
         self._shared: dict[SharedWrite[Any, Any], Batches[Any, Any]] = {}
         self.bus = Bus()

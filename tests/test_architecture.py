@@ -31,6 +31,7 @@ NAMELESS = {
 DOORWAYS = {
     "aiofiles": ["storage/disk.py"],
     "aiosmtplib": ["api/mail.py"],
+    "aiosqlite": ["db/embedded.py"],
     "alembic": ["db/engine.py", "db/migrations/*"],
     "asyncpg": ["db/engine.py"],
     "cryptography": ["api/secrets.py", "api/seals.py"],
