@@ -127,8 +127,9 @@ class Bytes:
         return sha256(self.data).hexdigest()
 
 
-async def add_person(db: Database, name: str, *, is_disabled: bool = False, role: UserRole = UserRole.USER) -> Person:
-    user = User(
+def a_user(name: str, *, is_disabled: bool = False, role: UserRole = UserRole.USER) -> User:
+    """A user as it is before it is written."""
+    return User(
         username=name,
         username_folded=name,
         email=f"{name}@example.com",
@@ -139,14 +140,26 @@ async def add_person(db: Database, name: str, *, is_disabled: bool = False, role
         created_at=NOW,
         updated_at=NOW,
     )
-    workspace = Workspace(name=name, personal_user_id=user.id, created_at=NOW)
-    session = a_session(user.id)
-    async with db.transaction() as tx:
-        await tx.add(user, workspace, session)
-        await begin_user(tx, user.id)
-    person = Person(user.id, workspace.id, session.id)
-    await add_member(db, person.workspace_id, person.id, WorkspaceRole.OWNER)
+
+
+async def add_person(db: Database, name: str, *, is_disabled: bool = False, role: UserRole = UserRole.USER) -> Person:
+    [person] = await add_people(db, a_user(name, is_disabled=is_disabled, role=role))
     return person
+
+
+async def add_people(db: Database, *users: User) -> list[Person]:
+    """Users with what belongs to each, in one transaction."""
+    workspaces = [Workspace(name=user.username, personal_user_id=user.id, created_at=NOW) for user in users]
+    sessions = [a_session(user.id) for user in users]
+    people = [
+        Person(*ids) for ids in zip(*([row.id for row in rows] for rows in (users, workspaces, sessions)), strict=True)
+    ]
+    members = [a_member(person.workspace_id, person.id, WorkspaceRole.OWNER) for person in people]
+    async with db.transaction() as tx:
+        await tx.add(*users, *workspaces, *sessions, *members)
+        for user in users:
+            await begin_user(tx, user.id)
+    return people
 
 
 def a_session(user_id: UUID, created_at: datetime = NOW) -> Session:
@@ -155,20 +168,23 @@ def a_session(user_id: UUID, created_at: datetime = NOW) -> Session:
     return Session(user_id=user_id, created_at=created_at, last_used_at=created_at, expires_at=end)
 
 
+def a_member(workspace_id: UUID, user_id: UUID, role: WorkspaceRole) -> Member:
+    """A membership as it is before it is written."""
+    return Member(workspace_id=workspace_id, user_id=user_id, role=role, created_at=NOW)
+
+
 async def add_member(
     db: Database, workspace_id: UUID, user_id: UUID, role: WorkspaceRole = WorkspaceRole.VIEWER
 ) -> None:
     async with db.transaction() as tx:
-        await tx.add(Member(workspace_id=workspace_id, user_id=user_id, role=role, created_at=NOW))
+        await tx.add(a_member(workspace_id, user_id, role))
 
 
 async def add_workspace(db: Database, name: str, **members: tuple[UUID, WorkspaceRole]) -> UUID:
     """A shared workspace with these members; the keywords are only for reading."""
     workspace = Workspace(name=name, created_at=NOW)
     async with db.transaction() as tx:
-        await tx.add(workspace)
-    for user_id, role in members.values():
-        await add_member(db, workspace.id, user_id, role)
+        await tx.add(workspace, *(a_member(workspace.id, *member) for member in members.values()))
     return workspace.id
 
 

@@ -13,11 +13,17 @@ from domain.errors import Refusal
 from domain.events import RequestFacts
 from domain.ports import Ports
 from domain.viewer import NOBODY, Viewer
-from tests.records import MovableClock, Person, add_member, add_person, add_workspace, make_ports
+from tests.records import MovableClock, Person, a_user, add_people, add_workspace, make_ports
 
 FACTS = RequestFacts("request", "192.0.2.1", "a client")
 ASKERS = ("nobody", "disabled", "stranger", "administrator", "viewer", "editor", "owner")
 """Whoever may ask, those with the most rights last. The one who is disabled was an owner."""
+ROLES = {
+    "disabled": WorkspaceRole.OWNER,
+    "viewer": WorkspaceRole.VIEWER,
+    "editor": WorkspaceRole.EDITOR,
+    "owner": WorkspaceRole.OWNER,
+}
 
 Verb = Callable[[Transaction, Viewer], Awaitable[object]]
 
@@ -73,17 +79,12 @@ class Scene:
 
 async def make_scene(db: Database) -> Scene:
     """Everyone in place; all but the stranger and the administrator are members."""
-    people = {}
-    for name in ASKERS[1:]:
-        user_role = UserRole.ADMIN if name == "administrator" else UserRole.USER
-        people[name] = await add_person(db, name, is_disabled=name == "disabled", role=user_role)
-    workspace_id = await add_workspace(db, "Team")
-    for name, role in (
-        ("disabled", WorkspaceRole.OWNER),
-        ("viewer", WorkspaceRole.VIEWER),
-        ("editor", WorkspaceRole.EDITOR),
-        ("owner", WorkspaceRole.OWNER),
-    ):
-        await add_member(db, workspace_id, people[name].id, role)
+    users = [
+        a_user(name, is_disabled=name == "disabled", role=UserRole.ADMIN if name == "administrator" else UserRole.USER)
+        for name in ASKERS[1:]
+    ]
+    people = dict(zip(ASKERS[1:], await add_people(db, *users), strict=True))
+    members = {name: (people[name].id, role) for name, role in ROLES.items()}
+    workspace_id = await add_workspace(db, "Team", **members)
     clock = MovableClock()
     return Scene(db, make_ports(clock), clock, workspace_id, people)

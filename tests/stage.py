@@ -110,14 +110,8 @@ async def set_stage(parts: Parts, client: AsyncClient, right: Right) -> Stage:
         state=StorageCheckState.DONE, slot=None, repairs=False, digests=False, created_at=now, updated_at=now
     )
     export = _export(users["owner"], now)
-    things += [check, export, key, lesser, _member(alone, users["companion"], WorkspaceRole.OWNER, now)]
-    for user in users.values():
-        personal = Workspace(name="Personal", personal_user_id=user.id, created_at=now)
-        things += [personal, _member(personal, user, WorkspaceRole.OWNER, now)]
-    for name in {*users} - {"companion", "deputy"}:
-        lent = Workspace(name="Lent", created_at=now)
-        things += [lent, _member(lent, users[name], WorkspaceRole.OWNER, now)]
-        things.append(_member(lent, users["deputy"], WorkspaceRole.EDITOR, now))
+    things += [check, export, key, lesser]
+    things += [*_homes(users, now), _member(alone, users["companion"], WorkspaceRole.OWNER, now)]
     things += [
         ApiKeySecret(secret_hash=drawn.hash, api_key_id=of.id, created_at=now)
         for drawn, of in ((secret, lesser), (own_secret, key))
@@ -192,6 +186,20 @@ def _token(parts: Parts, session: Session) -> str:
 
 def _member(workspace: Workspace, user: User, role: WorkspaceRole, now: datetime) -> Member:
     return Member(workspace_id=workspace.id, user_id=user.id, role=role, created_at=now)
+
+
+def _homes(users: Mapping[str, User], now: datetime) -> list[Workspace | Member]:
+    # Rows of a table beside each other, since all of them are one statement, and stages are set a thousand times a run.
+    personal = {
+        name: Workspace(name="Personal", personal_user_id=user.id, created_at=now) for name, user in users.items()
+    }
+    lent = {name: Workspace(name="Lent", created_at=now) for name in users if name not in {"companion", "deputy"}}
+    owned = [*personal.items(), *lent.items()]
+    return [
+        *(workspace for _, workspace in owned),
+        *(_member(workspace, users[name], WorkspaceRole.OWNER, now) for name, workspace in owned),
+        *(_member(workspace, users["deputy"], WorkspaceRole.EDITOR, now) for workspace in lent.values()),
+    ]
 
 
 def _invitation(member: Member, user: User, token: OpaqueToken, now: datetime) -> Invitation:
