@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import hypothesis
 import pytest
@@ -36,7 +37,9 @@ share_compiled()
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the run; a worker is told the folder of the run that it works for."""
     given = getattr(config, "workerinput", {}).get("run_folder")
-    config.stash[RUN] = Path(given) if given else servers.begin_run()
+    config.stash[RUN] = folder = Path(given) if given else servers.begin_run()
+    if not given and not config.option.basetemp:
+        config.option.basetemp = folder / "tests"  # whoever wants to see what a test left names another one
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,6 +82,13 @@ def anyio_backend() -> str:
 def run_folder(request: pytest.FixtureRequest) -> Path:
     """What the workers of this run share."""
     return request.config.stash[RUN]
+
+
+@pytest.fixture
+def disk_path(run_folder: Path) -> Iterator[Path]:
+    """A folder on a disk, for tests of what is another thing in memory: a module has a `tmp_path` that is this."""
+    with TemporaryDirectory(prefix=f"{run_folder.name}-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -78,6 +78,12 @@ def _digest(path: Path) -> str:
 
 
 @pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    """On a disk, which small files are read from without waiting."""
+    return disk_path
+
+
+@pytest.fixture
 async def shelf(client: AsyncClient, settings: Settings, database_url: str) -> AsyncIterator[Shelf]:
     owner = await sign_up(client)
     file = await uploaded(client, owner, "fox.txt", CONTENT)

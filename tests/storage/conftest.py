@@ -23,6 +23,12 @@ async def disk(folder: Path) -> AsyncIterator[BlobStore]:
 STORES: dict[str, Callable[[Path], AbstractAsyncContextManager[BlobStore]]] = {"disk": disk}
 
 
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    """On a disk: what is synced, and what can be read without waiting for it, is decided here."""
+    return disk_path
+
+
 @pytest.fixture(params=sorted(STORES))
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BlobStore]:
     """An empty store, of each kind in turn."""
