@@ -4,8 +4,10 @@ The driver asks once each for a cursor, for the statement, for the rows and for 
 loop and the thread have to wake each other, which takes several times as long as what SQLite does.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -28,6 +30,22 @@ class Connection(aiosqlite.Connection):
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector, ROWS_AT_ONCE)
         self._thread.daemon = True  # one that is lost is no reason for the process to stay
+        self._stopped: asyncio.Future[Any] | None = None
+
+    async def open(self) -> "Connection":
+        """The same, once it is open. Raises sqlite3.Error when its thread has ended."""
+        try:
+            await self
+        except sqlite3.Error:
+            if self._stopped:
+                await self._stopped
+            raise
+        return self
+
+    def stop(self) -> "asyncio.Future[Any] | None":
+        """Have the thread end."""
+        self._stopped = super().stop()
+        return self._stopped
 
     def cursor(self) -> "Cursor":  # type: ignore[override]  # that one asks the thread
         """What a statement can be run with."""
@@ -69,7 +87,14 @@ def connecting_to(url: str) -> Callable[[], Awaitable[aiosqlite.Connection]]:
     [path], options = place.get_dialect()().create_connect_args(place)
 
     async def connect() -> aiosqlite.Connection:
-        return await Connection(partial(_opened, path, options))
+        opening = asyncio.ensure_future(Connection(partial(_opened, path, options)).open())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Its thread would be left with nobody to tell, perhaps until after the event loop has ended.
+            with suppress(sqlite3.Error):
+                await (await opening).close()
+            raise
 
     return connect
 

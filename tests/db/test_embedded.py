@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from db.embedded import Connection, connecting_to
 from db.engine import Database
+from tests.machine import PATIENCE_SECONDS, wait_for
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000000) SELECT max(x) FROM n"
 
@@ -81,6 +83,30 @@ async def test_who_gives_up_waiting_for_a_statement_is_in_nobodys_way(
     async with database.reading() as rows:
         assert await rows.scalar(text("SELECT count(*) FROM numbers")) == 0
     await database.close()
+
+
+def test_who_gives_up_while_a_connection_is_opened_leaves_no_thread_behind(sqlite_url: str) -> None:
+    async def give_up(after: int) -> None:
+        connecting = asyncio.ensure_future(connecting_to(sqlite_url)())
+        for _ in range(after):
+            await asyncio.sleep(0)
+        connecting.cancel()
+        await asyncio.wait({connecting})
+        if not connecting.cancelled():
+            await connecting.result().close()
+
+    before = threading.active_count()
+    for after in (1, 2, 3, 5, 8):
+        asyncio.run(give_up(after))
+    assert wait_for(lambda: threading.active_count() == before, PATIENCE_SECONDS)
+
+
+async def test_who_gives_up_on_what_cannot_be_opened_is_told_of_that_alone(tmp_path: Path) -> None:
+    connecting = asyncio.ensure_future(connecting_to(f"sqlite+aiosqlite:///{tmp_path}")())
+    await asyncio.sleep(0)
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
 
 
 async def test_what_the_url_says_of_the_file_holds(tmp_path: Path) -> None:
