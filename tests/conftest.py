@@ -1,5 +1,6 @@
 """The fixtures that all tests share: databases and servers, real ones, each test with its own."""
 
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -36,10 +37,18 @@ share_compiled()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the run; a worker is told the folder of the run that it works for."""
+    gc.disable()  # there is nothing to find while tests are collected, in more and more that stays
     given = getattr(config, "workerinput", {}).get("run_folder")
     config.stash[RUN] = folder = Path(given) if given else servers.begin_run()
     if not given and not config.option.basetemp:
         config.option.basetemp = folder / "tests"  # whoever wants to see what a test left names another one
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave what has been collected alone from now on: it stays, and is much to look through."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
