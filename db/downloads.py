@@ -1,6 +1,6 @@
 """The selects that open the bytes of files for users, and the sizes of download events that grow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,10 +8,12 @@ from uuid import UUID
 from sqlalchemy import bindparam, case, null, select, update
 from sqlmodel import col
 
+from db.analytics_deltas import DeltaRow
 from db.api_keys import IS_PRESENTED, PRESENTED
 from db.engine import Rows, Selection, Transaction
 from db.frequent import FrequentSelect
-from db.models import ApiKey, ApiKeySecret, Blob, Event, File, FileStatus, Member, Session, User, Version
+from db.frequent_inserts import FrequentInsert, Values
+from db.models import ApiKey, ApiKeySecret, Blob, Delta, Event, File, FileStatus, Member, Session, User, Version
 from db.rows import PresentedKeyRow
 
 
@@ -108,6 +110,9 @@ _LENT = FrequentSelect(
 )
 
 
+_RECORD = FrequentInsert(Event, Delta)
+
+
 async def current_contents(rows: Rows, session_ids: Sequence[UUID], file_ids: Sequence[UUID]) -> list[ContentRow]:
     """The current contents of these files, once for each of these sessions that lasts and whose user may read them."""
     found = await rows.frequent(_CURRENT, {"session_ids": session_ids, "file_ids": file_ids})
@@ -145,6 +150,11 @@ async def named_contents_by_keys(
 def _keyed(row: Sequence[Any]) -> KeyedContentRow:
     content = ContentRow._make([*row[:_CONTENT_COLUMNS], None])
     return KeyedContentRow(row[_CONTENT_COLUMNS], PresentedKeyRow._make(row[_CONTENT_COLUMNS + 1 :]), content)
+
+
+async def record(tx: Transaction, events: Values, deltas: Iterable[DeltaRow]) -> None:
+    """Write events of downloads, and what they count."""
+    await tx.insert_all(_RECORD, [events, [delta._asdict() for delta in deltas]])
 
 
 async def written(rows: Rows, event_ids: Sequence[UUID]) -> dict[UUID, tuple[int, datetime]]:

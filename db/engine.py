@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from asyncpg.exceptions import ForeignKeyViolationError, UniqueViolationError
-from sqlalchemy import Connection, Executable, Insert, Row, Select, event, insert
+from sqlalchemy import Connection, Executable, Insert, Row, Select, event, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
@@ -39,6 +39,8 @@ STATEMENT_SECONDS = 60
 """A statement that takes longer has lost its server: connections that are silently dropped would hang for hours."""
 STREAM_SECONDS = 600
 """The same of a select whose rows are read as they come: its first has to wait for all that is sorted."""
+
+_NOTHING = text("SELECT")
 
 Selection: TypeAlias = Select[*tuple[Any, ...]]
 Item = TypeVar("Item")
@@ -209,7 +211,9 @@ class Transaction(Rows):
 
     async def insert_all(self, insert: FrequentInsert, values: Sequence[Values]) -> None:
         """Insert rows of several tables, in one statement where that can be. Raises Duplicate and Missing."""
-        if self._is_known_to_driver:
+        if self.takes_lists:
+            if not self._is_known_to_driver:
+                await self._connection.execute(_NOTHING)
             await self.frequent(insert.statement, insert.parameters(values))
             return
         for table, rows in zip(insert.tables, values, strict=True):

@@ -33,7 +33,7 @@ class FrequentInsert:
     def parameters(self, values: Iterable[Values]) -> dict[str, list[Any]]:
         """The parameters of `statement` for the rows of each table."""
         return {
-            name: [_given(column, row.get(column.name)) for row in rows]
+            name: _given(column, [row.get(column.name) for row in rows])
             for columns, rows in zip(self._columns, values, strict=True)
             for name, column in columns
         }
@@ -71,5 +71,7 @@ def _type_of(column: Column[Any]) -> Any:  # noqa: ANN401 - a type of any kind
     return String() if isinstance(column.type, String) else column.type
 
 
-def _given(column: Column[Any], value: Any) -> Any:  # noqa: ANN401
-    return json.dumps(value) if isinstance(column.type, JSON) and value is not None else value
+def _given(column: Column[Any], values: list[Any]) -> list[Any]:
+    if isinstance(column.type, JSON):
+        return [None if value is None else json.dumps(value) for value in values]
+    return values

@@ -1,6 +1,6 @@
 """What is counted, appended as deltas in the transaction of what happened. `domain.analytics_folding` folds them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from operator import add
 from typing import NamedTuple
@@ -33,9 +33,14 @@ def deltas_of(changes: Iterable[Change], now: datetime) -> list[DeltaRow]:
     return _merged(_of_change(change, now) for change in changes)
 
 
-async def count_downloads(tx: Transaction, sent: Sequence[Sent]) -> None:
-    """Count downloads, each on the day that its event has."""
-    await analytics_deltas.append(tx, _merged(_of_download(each) for each in sent))
+def deltas_of_downloads(sent: Iterable[Sent]) -> list[DeltaRow]:
+    """What is counted of downloads, each on the day that its event has, to be written with other rows."""
+    sums: dict[tuple[date, UUID, UUID], tuple[int, int]] = {}
+    for each in sent:
+        subject = day_of(each.at), each.workspace_id, each.user_id
+        downloads, size = sums.get(subject, (0, 0))
+        sums[subject] = downloads + each.downloads, size + each.size
+    return [DeltaRow(*subject, downloads=number, downloaded=size) for subject, (number, size) in sums.items()]
 
 
 async def count_login(tx: Transaction, user_id: UUID, now: datetime) -> None:
@@ -78,11 +83,6 @@ def _of_change(change: Change, now: datetime) -> DeltaRow:
         uploads=change.uploads,
         uploaded=change.used if change.uploads else 0,
     )
-
-
-def _of_download(sent: Sent) -> DeltaRow:
-    day = day_of(sent.at)
-    return DeltaRow(day, sent.workspace_id, sent.user_id, downloads=sent.downloads, downloaded=sent.size)
 
 
 def _merged(deltas: Iterable[DeltaRow]) -> list[DeltaRow]:

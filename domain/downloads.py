@@ -10,8 +10,7 @@ from uuid import UUID
 from db import downloads
 from db.downloads import ContentRow
 from db.engine import Rows, Transaction
-from db.models import Event
-from domain.analytics_deltas import Sent, count_downloads
+from domain.analytics_deltas import Sent, deltas_of_downloads
 from domain.errors import BadCredential, ExpiredCredential, FileDamaged, InvalidInput
 from domain.events import EventKind, RequestFacts
 from domain.ports import Ports
@@ -189,19 +188,19 @@ def sign_download(ports: Ports, viewer: Viewer, terms: LinkTerms) -> str:
 
 
 async def record_downloads(tx: Transaction, records: Sequence[DownloadRecord]) -> None:
-    """Write what was sent: new downloads in one insert, those that went on in one update."""
+    """Write what was sent: new downloads and all that is counted in one statement, those that went on in another."""
     known = [record.event_id for record in records if record.may_exist]
     written = await downloads.written(tx, known) if known else {}
     fresh = [record for record in records if record.event_id not in written]
     grown = [record for record in records if written.get(record.event_id, (record.sent,))[0] != record.sent]
-    if fresh:
-        await tx.insert(Event, [_event_row(record) for record in fresh])
-    if grown:
-        await downloads.resize(tx, {record.event_id: record.sent for record in grown})
-    await count_downloads(tx, [_sent(record, record.ended_at, record.sent, 1) for record in fresh])
+    sent = [_sent(record, record.ended_at, record.sent, 1) for record in fresh]
     # What went on counts on the day that it is known under, which is not changed.
     before = [(record, *written[record.event_id]) for record in grown]
-    await count_downloads(tx, [_sent(record, at, record.sent - size, 0) for record, size, at in before])
+    sent += [_sent(record, at, record.sent - size, 0) for record, size, at in before]
+    if sent:
+        await downloads.record(tx, [_event_row(record) for record in fresh], deltas_of_downloads(sent))
+    if grown:
+        await downloads.resize(tx, {record.event_id: record.sent for record in grown})
 
 
 def _sent(record: DownloadRecord, at: datetime, size: int, downloads: int) -> Sent:
