@@ -117,6 +117,15 @@ async def test_no_batch_is_larger_than_a_statement_takes(recorder: DownloadRecor
     assert book.batches == [MAXIMUM_BATCH, 1]
 
 
+async def test_one_batch_does_not_wait_for_the_next(book: Book, clock: MovableClock) -> None:
+    recorder = DownloadRecorder(book.write, clock, wait_seconds=0.5)
+    for _ in range(2 * MAXIMUM_BATCH + 1):
+        transfer(recorder, 1000)
+    await until(lambda: book.batches != [])
+
+    assert book.batches == [MAXIMUM_BATCH, MAXIMUM_BATCH, 1]
+
+
 async def test_ranges_within_the_window_are_one_download(
     recorder: DownloadRecorder, book: Book, clock: MovableClock
 ) -> None:
