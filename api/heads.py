@@ -10,14 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import orjson
+from starlette.types import ASGIApp
 from uuid_utils.compat import uuid7
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.connections import CONNECTION
 from api.corking import Corked
+from api.exchanges import Connection
 from api.handshakes import breach_of
-from api.inflow import Inflow
-from api.zero_copy import ZERO_COPY, FileSender
+from api.zero_copy import ZERO_COPY
 
 MAXIMUM_HEAD_BYTES = 64 * 1024
 MAXIMUM_PIPELINED = 16
@@ -53,6 +55,7 @@ class LimitedHeads(HttpToolsProtocol):
         """Begin the time in which the first head has to arrive."""
         super().connection_made(transport)
         self.transport = cast("asyncio.Transport", Corked(transport, self.loop))
+        self._connection = Connection(self.transport, self.flow, self.data_received, self.file_threads)
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -96,16 +99,11 @@ class LimitedHeads(HttpToolsProtocol):
                 "abort": self.transport.abort,
                 "is_writable": self._is_writable,
                 "stopping": self.stopping,
-            }
+            },
+            ZERO_COPY: {},
         }
         self.scope["extensions"] = extensions
         super().on_headers_complete()
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle.scope is self.scope:
-            sender = FileSender(self.transport, self.flow, cycle, self.file_threads)
-            extensions[ZERO_COPY] = {"send": sender.send}
-            inflow = Inflow(self.transport, self.flow, cycle, self.data_received)
-            cycle.receive = inflow.receive  # type: ignore[method-assign, assignment]
 
     def _judge(self) -> None:
         # What came in one read has not been counted yet; a line has a colon, a space and its end besides.
@@ -143,6 +141,9 @@ class LimitedHeads(HttpToolsProtocol):
         else:
             super().handle_websocket_upgrade()
             self._forget()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        super()._start_asgi_task(cycle, cast("ASGI3Application", self._connection.serving(cast("ASGIApp", app), cycle)))
 
     def _forget(self) -> None:
         # The parser and this know each other, and would wait for the collector for as long as the connection lasts.

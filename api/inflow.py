@@ -38,7 +38,9 @@ class Inflow:
         self._cycle = cycle
         self._parse = parse
         self._await_more = cast("Receive", cycle.receive)
-        cycle.body = cast("bytearray", _Pieces())
+        came, cycle.body = bytes(cycle.body), cast("bytearray", _Pieces())
+        if came:
+            cycle.body += came
 
     async def receive(self) -> Message:
         """The next message, as ASGI has it."""

@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 
 from api.heads import MAXIMUM_HEAD_BYTES, limited_heads
 from api.sockets import Sockets
-from api.zero_copy import THREADS, ZeroCopy
+from api.zero_copy import THREADS
 
 CLEANUP_SECONDS = 5.0
 GARBAGE_OBJECTS = 20_000
@@ -77,7 +77,7 @@ def run(
 
     New connections are refused meanwhile. A second signal ends the wait. False when the application did not start.
     """
-    draining = _Draining(ZeroCopy(app))
+    draining = _Draining(app)
     file_threads = ThreadPoolExecutor(THREADS, "files")
     stopping = asyncio.Event()
     server = _Server(config_of(draining, limits, file_threads, stopping), on_listening, stopping)

@@ -9,12 +9,12 @@ import asyncio
 import errno
 import os
 import select
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message
 
 ZERO_COPY: Final = "http.response.zerocopysend"
 
@@ -123,25 +123,6 @@ class FileSender:
                 await self.flow.drain()
         finally:
             self.transport.set_write_buffer_limits(high=high)
-
-
-@dataclass(frozen=True, slots=True)
-class ZeroCopy:
-    """The application as the server runs it, with the message understood wherever the server offers the extension."""
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        extension = (scope.get("extensions") or {}).get(ZERO_COPY)
-        await self.app(scope, receive, send if extension is None else _either(send, extension["send"]))
-
-
-def _either(send: Send, send_file: Callable[[Message], Awaitable[None]]) -> Send:
-    def send_message(message: Message) -> Awaitable[None]:
-        return send_file(message) if message["type"] == ZERO_COPY else send(message)
-
-    return send_message
 
 
 def _send(socket: int, file: int, offset: int, end: int, copy: Copy) -> int:

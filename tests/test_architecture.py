@@ -56,7 +56,7 @@ DOORWAYS = {
     "structlog": ["api/logs.py"],
     "typer": ["api/commands.py"],
     "uuid_utils": ["db/*", "domain/*", "api/*"],
-    "uvicorn": ["api/server.py", "api/heads.py", "api/inflow.py", "api/sockets.py"],
+    "uvicorn": ["api/server.py", "api/exchanges.py", "api/heads.py", "api/inflow.py", "api/sockets.py"],
     "websockets": ["api/sockets.py"],
     "zlib_ng": ["storage/digest.py"],
     "zxcvbn": ["domain/passwords.py"],

@@ -14,7 +14,6 @@ from api.app import create_app
 from api.parts import Parts, parts_of
 from api.server import ServerLimits, config_of
 from api.settings import Settings
-from api.zero_copy import ZeroCopy
 from tests.machine import comes_true
 
 
@@ -53,7 +52,7 @@ async def inside(settings: Settings) -> AsyncIterator[Inside]:
     limits = ServerLimits(settings.stall_seconds, settings.maximum_operations_bytes, 1)
     with socket.socket() as own, ThreadPoolExecutor(1) as file_threads:
         own.bind(("127.0.0.1", 0))
-        config = config_of(ZeroCopy(create_app(settings, parts)), limits, file_threads, asyncio.Event())
+        config = config_of(create_app(settings, parts), limits, file_threads, asyncio.Event())
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server._serve([own]))
         assert await comes_true(lambda: server.started or serving.done())

@@ -10,7 +10,6 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api.heads import limited_heads
-from api.zero_copy import ZeroCopy
 from tests.machine import wait_for
 
 START_SECONDS = 10
@@ -21,7 +20,7 @@ def served(app: ASGIApp, head_seconds: float = 10) -> Iterator[int]:
     """Serve in a thread, as `api.server` does in a process; the port on 127.0.0.1."""
     with socket.socket() as own, ThreadPoolExecutor(1) as file_threads:
         protocol = limited_heads(head_seconds, file_threads)
-        config = uvicorn.Config(ZeroCopy(app), http=protocol, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(app, http=protocol, log_config=None, access_log=False, lifespan="off")
         server = uvicorn.Server(config)
         own.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([own],), daemon=True)
