@@ -31,9 +31,11 @@ from db.bus import Bus, News
 from db.embedded import BUSY_SECONDS, connecting_to
 from db.frequent import FrequentSelect
 from db.frequent_inserts import FrequentInsert, Values
+from db.kept import KeptConnections
 
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
 SHARED_AT_ONCE = 2
+POOL_BY_KEPT = 10
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 60
 """A statement that takes longer has lost its server: connections that are silently dropped would hang for hours."""
@@ -267,6 +269,7 @@ class Database:
             event.listen(self._writer.sync_engine, "checkout", _refuse_closed)
             self._reader = self._writer
             self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+        self._kept = KeptConnections(self._autocommit, pool_size // POOL_BY_KEPT)
         self._asked: dict[SharedRead[Any, Any], Batches[Any, Any]] = {}
         self._shared: dict[SharedWrite[Any, Any], Batches[Any, Any]] = {}
         self.bus = Bus()
@@ -300,8 +303,8 @@ class Database:
     async def _load_all(
         self, load: SharedRead[Question, Answer], questions: Collection[Question]
     ) -> Mapping[Question, Answer]:
-        async with self.reading() as rows:
-            return await load(rows, questions)
+        async with self._kept.connection() as connection:
+            return await load(Rows(connection), questions)
 
     async def share(self, write: SharedWrite[Item, Outcome], item: Item) -> Outcome:
         """What `write` makes of an item, in a transaction with all items that wait for the same at that moment.
@@ -354,11 +357,12 @@ class Database:
     def pools(self) -> dict[str, Pool]:
         """The connections by what they are for; where both reads and writes have the same, that is `all`."""
         if self._reader is self._writer:
-            return {"all": _pool_of(self._writer)}
-        return {"reading": _pool_of(self._reader), "writing": _pool_of(self._writer)}
+            return {"all": _pool_of(self._writer, self._kept.idle)}
+        return {"reading": _pool_of(self._reader, self._kept.idle), "writing": _pool_of(self._writer, 0)}
 
     async def close(self) -> None:
         """Give all connections back."""
+        await self._kept.close()
         await self._writer.dispose()
         await self._reader.dispose()
 
@@ -387,9 +391,9 @@ def _current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _pool_of(engine: AsyncEngine) -> Pool:
+def _pool_of(engine: AsyncEngine, idle: int) -> Pool:
     pool: Any = engine.pool  # of a kind that queues, which has these two
-    return Pool(pool.checkedout(), pool.size())
+    return Pool(pool.checkedout() - idle, pool.size())
 
 
 def _refuse_closed(connection: DBAPIConnection, _record: object, _proxy: object) -> None:
