@@ -77,13 +77,14 @@ def create_app(settings: Settings, parts: Parts | None = None) -> ASGIApp:
     limits = SocketLimits(settings.maximum_subscriptions, settings.stall_seconds)
     app = Starlette(
         routes=[
+            # First, as they are asked for most, and a request is compared with one route after the other.
+            *Transfers(parts.db, parts.store, parts.ports, parts.recorder, asking).routes(),
             Route(GRAPHQL_PATH, _graphql(settings, parts, operations)),
             WebSocketRoute(
                 GRAPHQL_PATH,
                 GraphQLSockets(operations, parts.authenticator.standing_by, guard, parts.streams, report, limits),
             ),
             Mount(FILES_PATH, GraphiqlFiles(WEB_DIST)),
-            *Transfers(parts.db, parts.store, parts.ports, parts.recorder, asking).routes(),
             *Tus(parts.backends, asking).routes(),
             *SignedUploads(parts.backends).routes(),
             *health_routes(_health(parts)),

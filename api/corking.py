@@ -24,6 +24,10 @@ class Corked:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a transport has
         return getattr(self._transport, name)
 
+    def is_closing(self) -> bool:
+        """Whether it is closed, or about to be."""
+        return self._transport.is_closing()
+
     def write(self, data: bytes) -> None:
         """Hold a head, or send what is held and the data together; nothing more once the connection is being closed."""
         if self._transport.is_closing():

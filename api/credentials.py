@@ -1,6 +1,6 @@
 """Who asks, from the head of a request and the address that it comes from. No cookie is ever read."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -51,7 +51,7 @@ class Authenticator:
 
         Raises BadCredential, never silently nobody, and ExpiredCredential when only an access token's time is over.
         """
-        return await self.viewer_by(credential_of(Headers(scope=scope)), address_of(scope))
+        return await self.viewer_by(credential_of(scope["headers"]), address_of(scope))
 
     async def viewer_by(self, credential: Credential | None, address: str | None) -> Viewer:
         """The viewer whose credential this is, presented from this address. Raises what `viewer_of` raises."""
@@ -71,10 +71,9 @@ class Authenticator:
         ticket = ticket_in(scope)
         if ticket is None:
             return await _standing(partial(self.viewer_of, scope))
-        headers = Headers(scope=scope)
-        if credential_of(headers) is not None:
+        if credential_of(scope["headers"]) is not None:
             raise BadCredential(message=TWO_CREDENTIALS)
-        if answer_type(headers.get("accept")) is not AnswerType.STREAM:
+        if answer_type(Headers(scope=scope).get("accept")) is not AnswerType.STREAM:
             raise BadCredential(message="A ticket is for event streams: accept nothing else.")
         stream_pass = await redeem(self.db, self.ports, ticket)
         return await _standing(partial(viewer_of_pass, self.db, self.ports, stream_pass))
@@ -113,20 +112,20 @@ def ticket_in(scope: Scope) -> str | None:
     return next(iter(given.get("ticket", ())), None)
 
 
-def credential_of(headers: Headers) -> Credential | None:
-    """The credential of a head: `Authorization: Bearer …` (RFC 6750), or an API key in `X-API-Key`.
+def credential_of(fields: Iterable[tuple[bytes, bytes]]) -> Credential | None:
+    """The credential in the fields of a head: `Authorization: Bearer …` (RFC 6750), or an API key in `X-API-Key`.
 
     An empty one is none: Apollo's documented link sends it when nobody has signed in. Raises BadCredential when there
     is a second one, or one of another kind.
     """
-    bearers, keys = (
-        [value.strip() for value in headers.getlist(name) if value.strip()] for name in ("authorization", "x-api-key")
-    )
-    if len(bearers) + len(keys) > 1:
+    found = [
+        (make, text)
+        for name, value in fields
+        if (make := _CREDENTIALS.get(name)) and (text := value.decode("latin-1").strip())
+    ]
+    if len(found) > 1:
         raise BadCredential(message=TWO_CREDENTIALS)
-    if keys:
-        return _api_key(keys[0])
-    return _bearer(bearers[0]) if bearers else None
+    return found[0][0](found[0][1]) if found else None
 
 
 def _bearer(value: str) -> Credential:
@@ -140,3 +139,6 @@ def _api_key(text: str) -> Credential:
     if not is_marked(text):
         raise BadCredential(message="What stands in X-API-Key is no API key.")
     return Credential(text, is_api_key=True)
+
+
+_CREDENTIALS: dict[bytes, Callable[[str], Credential]] = {b"authorization": _bearer, b"x-api-key": _api_key}

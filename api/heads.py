@@ -50,6 +50,7 @@ class LimitedHeads(HttpToolsProtocol):
     _has_progressed = False
     _is_partial = False
     _unused_bytes = 0
+    _read_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the time in which the first head has to arrive."""
@@ -66,6 +67,8 @@ class LimitedHeads(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse, and count what came without a head, a body byte or an end to show for it."""
         self._has_progressed = False
+        # As large as any head that ends in this read can be, for most to need no closer look.
+        self._read_bytes = len(data) + (self._read_bytes if self._is_partial else 0)
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -106,15 +109,18 @@ class LimitedHeads(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _judge(self) -> None:
-        # What came in one read has not been counted yet; a line has a colon, a space and its end besides.
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > MAXIMUM_HEAD_BYTES:
+        # What came in one read has not been counted yet.
+        if self._read_bytes > MAXIMUM_HEAD_BYTES < self._head_bytes():
             self._refuse(431, TOO_LARGE)
             raise Refused
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._refuse(400, ONE_HOST)  # RFC 9112 section 3.2: a proxy may have read another
             raise Refused
+
+    def _head_bytes(self) -> int:
+        # A line has a colon, a space and its end besides.
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Note that body bytes came."""

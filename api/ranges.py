@@ -230,11 +230,11 @@ def content_disposition(disposition: str, name: str) -> str:
     Names beyond plain ASCII travel twice: folded into `filename` for old clients, whole in `filename*` (RFC 8187).
     Control characters become `_`, so that no name can end the field.
     """
+    if name.isascii() and name and not _FORBIDDEN_IN_FALLBACK.search(name):
+        return f'{disposition}; filename="{name}"'
     safe = _CONTROL_CHARACTERS.sub("_", name)
     decomposed = unicodedata.normalize("NFKD", safe)
     unaccented = "".join(character for character in decomposed if not unicodedata.combining(character))
     fallback = _FORBIDDEN_IN_FALLBACK.sub("_", unaccented) or "file"
-    if fallback == name:
-        return f'{disposition}; filename="{name}"'
     encoded = quote(safe, safe=_ATTRIBUTE_CHARACTERS, errors="replace")
     return f"{disposition}; filename=\"{fallback}\"; filename*=UTF-8''{encoded}"

@@ -5,12 +5,13 @@ in `domain.downloads`.
 """
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
@@ -49,14 +50,15 @@ from domain.viewer import Viewer
 from schema.ids import Prefix, decode
 from storage.store import BlobAltered, BlobMissing, BlobStore, LocalFile, LocalFiles, StoreError
 
-Fields = list[tuple[bytes, bytes]]
+Field: TypeAlias = tuple[bytes, bytes]
 
 AT_ONCE_BYTES = 64 * 1024
+REMEMBERED = 1024
 EXPIRY = re.compile("[0-9]{1,12}", re.ASCII)
 CONDITION_FIELDS = {name.replace("_", "-").encode(): name for name in Conditions.__dataclass_fields__}
 # The bytes are somebody's, not ours: no browser may run them, guess at them or embed them elsewhere, and a cache asks
 # each time, since the right may be gone.
-FIXED_FIELDS: Fields = [
+FIXED_FIELDS: Final[Sequence[Field]] = [
     (b"accept-ranges", b"bytes"),
     (b"cache-control", b"private, no-cache"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
@@ -125,7 +127,9 @@ class Transfers:
             await send(_head(opened, content, decision))
             await send({"type": "http.response.body"})
         else:
-            await self._transfer(opened, decision, scope, receive, send)
+            await self._transfer(
+                opened.download, _head(opened, content, decision), decision, scope, Outflow(receive, send)
+            )
 
     async def _open(self, scope: Scope) -> Opened:
         values = fields_of(scope["query_string"])
@@ -140,7 +144,7 @@ class Transfers:
 
     async def _open_for_viewer(self, scope: Scope) -> Download:
         """Opened with one select, which finds nothing once the session has ended; only then is asked who it is."""
-        credential = credential_of(Headers(scope=scope))
+        credential = credential_of(scope["headers"])
         if credential is None:
             raise NotSignedIn
         if credential.is_api_key:
@@ -173,12 +177,12 @@ class Transfers:
         response.headers["etag"] = content.etag
         await response(scope, receive, send)
 
-    async def _transfer(self, opened: Opened, decision: Decision, scope: Scope, receive: Receive, send: Send) -> None:
-        download, start, end = opened.download, decision.start, decision.end
+    async def _transfer(
+        self, download: Download, head: Message, decision: Decision, scope: Scope, outflow: Outflow
+    ) -> None:
+        start, end = decision.start, decision.end
         source = await self._source(download, start, end, scope)
         trail = self._recorder.begin(download, _facts(scope), is_range=decision.status == PARTIAL_CONTENT)
-        outflow = Outflow(receive, send)
-        head = _head(opened, _content(download), decision)
         try:
             if isinstance(source, bytes):
                 await outflow.run_whole(head, source)
@@ -269,23 +273,26 @@ def _content(download: Download) -> Content:
 
 
 def _head(opened: Opened, content: Content, decision: Decision) -> Message:
-    fields = [
-        (b"etag", content.etag.encode()),
-        (b"last-modified", format_date(content.modified_at).encode()),
-        *FIXED_FIELDS,
-    ]
+    fields = [*_content_fields(content.etag, content.modified_at), *FIXED_FIELDS]
     if decision.status != NOT_MODIFIED:
-        fields += _body_fields(opened, decision)
+        download = opened.download
+        fields += _body_fields(download.media_type, download.name, opened.disposition)
+        fields.append((b"content-length", b"%d" % (decision.end - decision.start)))
     if decision.status == PARTIAL_CONTENT:
         fields.append((b"content-range", content_range(decision, content.size).encode()))
     return {"type": "http.response.start", "status": decision.status, "headers": fields}
 
 
-def _body_fields(opened: Opened, decision: Decision) -> Fields:
-    download = opened.download
-    disposition = opened.disposition if inline_allowed(download.media_type) else Disposition.ATTACHMENT
-    return [
-        (b"content-type", safe_media_type(download.media_type).encode()),
-        (b"content-length", str(decision.end - decision.start).encode()),
-        (b"content-disposition", content_disposition(disposition, download.name).encode()),
-    ]
+# What is asked for once is often asked for again, and to write these costs as much as to read a small file.
+@lru_cache(maxsize=REMEMBERED)
+def _content_fields(etag: str, modified_at: datetime) -> Sequence[Field]:
+    return (b"etag", etag.encode()), (b"last-modified", format_date(modified_at).encode())
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _body_fields(media_type: str, name: str, wanted: Disposition) -> Sequence[Field]:
+    disposition = wanted if inline_allowed(media_type) else Disposition.ATTACHMENT
+    return (
+        (b"content-type", safe_media_type(media_type).encode()),
+        (b"content-disposition", content_disposition(disposition, name).encode()),
+    )

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from api.connections import abort
@@ -210,4 +209,4 @@ def _credential_in(message: SocketMessage) -> Credential | None:
     values = {name: value for name, value in message.payload.items() if name.lower() in {"authorization", "x-api-key"}}
     if not all(isinstance(value, str) and value.isascii() for value in values.values()):
         raise BadCredential
-    return credential_of(Headers(raw=[(name.lower().encode(), value.encode()) for name, value in values.items()]))
+    return credential_of((name.lower().encode(), value.encode()) for name, value in values.items())

@@ -236,6 +236,15 @@ def test_trailers_are_no_headers(peer: socket.socket, pause_seconds: float) -> N
     assert b"\r\nnames: host,transfer-encoding\r\n" in one_answer(peer)
 
 
+def test_a_head_over_the_limit_that_began_behind_another_request_is_told_so(peer: socket.socket) -> None:
+    peer.sendall(REQUEST + b"GET / HTTP/1.1\r\nx-filling: " + b"a" * (MAXIMUM_HEAD_BYTES + 1))
+    time.sleep(0.1)
+    peer.sendall(b"\r\n\r\n")
+    received = answer(peer)
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert b"HTTP/1.1 431 " in received
+
+
 def test_requests_without_end_before_the_first_answer_end_the_connection(peer: socket.socket) -> None:
     peer.sendall(b"GET /fast HTTP/1.1\r\nHost: cairn\r\n\r\n" * 3000)
     assert answer(peer).count(b"HTTP/1.1 200 OK") < 100
