@@ -18,6 +18,7 @@ class KeptConnections:
         self._engine = engine
         self._most = most
         self._idle: list[AsyncConnection] = []
+        self._is_closed = False
 
     @property
     def idle(self) -> int:
@@ -37,13 +38,18 @@ class KeptConnections:
                 self._idle.append(connection)
             else:
                 # To its end, also for a caller that is cancelled: the pool would lack it.
-                await asyncio.shield(asyncio.ensure_future(connection.close()))
+                await asyncio.shield(asyncio.ensure_future(self._give_back(connection)))
 
     async def close(self) -> None:
         """Give back those that nobody uses, and from now on all others after their use."""
-        self._most = 0
+        self._most, self._is_closed = 0, True
         while self._idle:
             await self._idle.pop().close()
+
+    async def _give_back(self, connection: AsyncConnection) -> None:
+        if self._is_closed:
+            await connection.invalidate()  # there may be no pool any more that would close it
+        await connection.close()
 
     async def _taken(self) -> AsyncConnection:
         while self._idle:

@@ -1,6 +1,7 @@
 """Connections that are kept for questions: the same ones again, few, and none that has failed or was lost."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Collection
 
 import pytest
@@ -110,3 +111,20 @@ async def test_the_last_connection_is_nobodys_own(database_url: str) -> None:
     async with asyncio.timeout(5), db.reading() as rows:
         assert await rows.scalar(text("SELECT 3")) == 3
     await db.close()
+
+
+async def test_a_question_that_outlasts_the_end_leaves_no_connection_behind(database_url: str) -> None:
+    db = Database(database_url)
+    is_asked, may_end = asyncio.Event(), asyncio.Event()
+
+    async def answers_late(rows: Rows, questions: Collection[int]) -> dict[int, int]:
+        is_asked.set()
+        await may_end.wait()
+        return await answers(rows, questions)
+
+    asking = asyncio.create_task(db.ask(answers_late, 1))
+    await is_asked.wait()
+    await db.close()
+    may_end.set()
+    assert await asking == 1
+    gc.collect()  # what is left behind complains of it
