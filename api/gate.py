@@ -94,7 +94,7 @@ class Gate:
         await allow(prepared)
         mapping = read_map(await _field(reader, "map", self.limits.map_bytes))
         places = find_places(
-            Operation(self.executor.schema, prepared.operation, prepared.fragments),
+            Operation(self.executor.schema, prepared.operation, prepared.variable_uses),
             given.variables,
             mapping,
             self.backends.ports.policy.maximum_files,

@@ -6,8 +6,9 @@ Pure functions over bytes. They know what real clients write: browsers (WHATWG's
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from api.envelope import EnvelopeBreach, MediaTypeUnsupported
@@ -110,7 +111,7 @@ def _disposition(number: int, value: bytes | None) -> tuple[str, str | None]:
     return _browser_decoded(_text(parameters[b"name"])), _filename(number, parameters)
 
 
-def _filename(number: int, parameters: dict[bytes, bytes]) -> str | None:
+def _filename(number: int, parameters: Mapping[bytes, bytes]) -> str | None:
     plain, extended = parameters.get(b"filename"), parameters.get(b"filename*")
     if extended is not None:
         decoded = _extended(extended)
@@ -148,7 +149,9 @@ def _length(number: int, value: bytes | None) -> int | None:
     return int(value)
 
 
-def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+# Clients write the same heads again and again, but for the names of files.
+@lru_cache(maxsize=64)
+def _parameters(value: bytes) -> tuple[bytes, Mapping[bytes, bytes]]:
     main = _MAIN.match(value)
     if main is None:
         raise ValueError(value)

@@ -1,27 +1,19 @@
 """The `map` of a multipart request against the operation: where each file belongs, and that it is read once. Pure."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
-    DirectiveNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLSchema,
     GraphQLType,
     OperationDefinitionNode,
-    SelectionSetNode,
-    VariableNode,
-    Visitor,
     get_nullable_type,
     is_input_object_type,
     is_list_type,
     is_scalar_type,
     type_from_ast,
-    visit,
 )
 
 from api.envelope import EnvelopeBreach, MapInvalid, RequestTooLarge
@@ -37,11 +29,11 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is known of the operation before its variables are coerced."""
+    """What is known of the operation before its variables are coerced; `uses` says how often it reads each."""
 
     schema: GraphQLSchema
     definition: OperationDefinitionNode
-    fragments: Mapping[str, FragmentDefinitionNode]
+    uses: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +71,6 @@ def find_places(
     named = [(name, path) for name, paths in mapping.items() for path in paths]
     if len(named) > maximum_files:
         raise RequestTooLarge(f"“map” names {len(named)} files; {maximum_files} are allowed in one request.")
-    uses = _uses(operation)
     seen: set[str] = set()
     places = []
     for name, path in named:
@@ -88,8 +79,9 @@ def find_places(
         seen.add(path)
         place = _find(operation, variables, name, path)
         variable = path.split(".")[1]
-        if uses[variable] != 1:
-            raise MapInvalid(f"The variable ${variable} has a file and is used {uses[variable]} times; use it once.")
+        times = operation.uses.get(variable, 0)
+        if times != 1:
+            raise MapInvalid(f"The variable ${variable} has a file and is used {times} times; use it once.")
         places.append(place)
     return places
 
@@ -136,37 +128,3 @@ def _declared_type(operation: Operation, variable: str) -> GraphQLType | None:
 
 def _leads_nowhere(path: str) -> MapInvalid:
     return MapInvalid(f"The path {shortened(path)} in “map” leads nowhere in the variables.")
-
-
-def _uses(operation: Operation) -> Counter[str]:
-    known: dict[str, Counter[str]] = {}
-
-    def of_fragment(name: str) -> Counter[str]:
-        if name not in known:
-            fragment = operation.fragments[name]
-            known[name] = of_nodes(fragment.selection_set, *(fragment.directives or ()))
-        return known[name]
-
-    def of_nodes(*nodes: SelectionSetNode | DirectiveNode) -> Counter[str]:
-        counting = _Uses()
-        for node in nodes:
-            visit(node, counting)
-        for name, times in counting.spreads.items():
-            for variable, uses in of_fragment(name).items():
-                counting.variables[variable] += uses * times
-        return counting.variables
-
-    return of_nodes(operation.definition.selection_set, *(operation.definition.directives or ()))
-
-
-class _Uses(Visitor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.variables: Counter[str] = Counter()
-        self.spreads: Counter[str] = Counter()
-
-    def enter_variable(self, node: VariableNode, *_: object) -> None:
-        self.variables[node.name.value] += 1
-
-    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
-        self.spreads[node.name.value] += 1

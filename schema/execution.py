@@ -7,6 +7,7 @@ parsing, validation and execution are graphql-core's. Prepared documents are kep
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import strawberry
@@ -41,6 +42,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from schema.answers import Report, coded, formatted
 from schema.pricing import QueryLimits, excesses, prices, too_complex
 from schema.resolution import Resolving, Shortcuts
+from schema.variable_uses import variable_uses
 
 Variables = VariableValues
 """Coerced variables: `coerced` has the values by name, `sources` what they were made from."""
@@ -61,7 +63,7 @@ class QueryRefused(Exception):  # noqa: N818 - the service says no
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prepared:
     """A document that may be executed, the operation chosen in it, the names of that one's root fields, its cost."""
 
@@ -75,6 +77,11 @@ class Prepared:
     def kind(self) -> OperationType:
         """Whether the operation asks for something or changes something."""
         return self.operation.operation
+
+    @cached_property
+    def variable_uses(self) -> Mapping[str, int]:
+        """How often the operation reads each of its variables."""
+        return variable_uses(self.operation, self.fragments)
 
 
 class Executor:

@@ -14,6 +14,7 @@ from schema.email_mutations import EmailMutations
 from schema.event_queries import EventQueries
 from schema.file_mutations import FileMutations
 from schema.file_queries import FileQueries
+from schema.inputs import plan_inputs
 from schema.invitation_mutations import InvitationMutations
 from schema.member_mutations import MemberMutations
 from schema.node_queries import NodeQueries
@@ -78,13 +79,15 @@ class Mutation(
 @cache
 def build_schema() -> strawberry.Schema:
     """Strawberry's schema of all nouns: built once, and the same for every application, since nobody changes it."""
-    return strawberry.Schema(
+    schema = strawberry.Schema(
         Query,
         Mutation,
         Subscription,
         types=[Workspace, *PROBLEMS.values()],
         config=StrawberryConfig(scalar_map=SCALARS | {UploadSlot: UPLOAD}),
     )
+    plan_inputs(schema)
+    return schema
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode, build_schem
 
 from api.envelope import EnvelopeBreach, MapInvalid, RequestTooLarge
 from api.upload_map import Operation, find_places, read_map
+from schema.variable_uses import variable_uses
 
 SCHEMA = build_schema(
     """
@@ -25,7 +26,7 @@ def operation(text: str = MUTATION + FIELDS) -> Operation:
     document = parse(text)
     [definition] = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    return Operation(SCHEMA, definition, fragments)
+    return Operation(SCHEMA, definition, variable_uses(definition, fragments))
 
 
 def places(variables: dict[str, Any], *paths: str, text: str = MUTATION + FIELDS, maximum: int = 10) -> list[str]:
