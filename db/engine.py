@@ -42,7 +42,6 @@ STATEMENT_SECONDS = 60
 STREAM_SECONDS = 600
 """The same of a select whose rows are read as they come: its first has to wait for all that is sorted."""
 
-_NOTHING = text("SELECT")
 
 Selection: TypeAlias = Select[*tuple[Any, ...]]
 Item = TypeVar("Item")
@@ -138,8 +137,12 @@ class Rows:
         return self._connection.dialect.name == "postgresql"
 
     @property
+    def _adapted(self) -> Any:  # noqa: ANN401 - what SQLAlchemy makes of the driver's connection
+        return cast("Any", self._connection.sync_connection).connection.dbapi_connection
+
+    @property
     def _driver(self) -> Any:  # noqa: ANN401 - PostgreSQL's own
-        return cast("Any", self._connection.sync_connection).connection.driver_connection
+        return self._adapted.driver_connection
 
 
 class Pool(NamedTuple):
@@ -166,17 +169,17 @@ class Transaction(Rows):
 
     async def frequent(self, select: FrequentSelect, parameters: dict[str, Any]) -> Sequence[Any]:
         """Every row of the select, as seen by this transaction. Raises Duplicate and Missing where it writes."""
-        if not self._is_known_to_driver:
-            return await self.all(select.statement, parameters)
+        if self.takes_lists:
+            await self._begin_for_driver()
         try:
             return await super().frequent(select, parameters)
         except (UniqueViolationError, ForeignKeyViolationError) as error:
             raise _violation_of(error) from error
 
-    @property
-    def _is_known_to_driver(self) -> bool:
-        """Whether the driver, asked by itself, asks in this transaction: not before a statement has begun it."""
-        return self.takes_lists and bool(self._driver.is_in_transaction())
+    async def _begin_for_driver(self) -> None:
+        """Begin as SQLAlchemy does with its own first statement, so that what the driver is asked is part of it."""
+        if not self._driver.is_in_transaction():
+            await self._adapted._start_transaction()  # noqa: SLF001 - it has no other door to it
 
     def tell(self, topic: str, **body: Any) -> None:  # noqa: ANN401 - whatever JSON has
         """Have those who listen to a topic told, in this process and in others, once this is committed."""
@@ -214,8 +217,6 @@ class Transaction(Rows):
     async def insert_all(self, insert: FrequentInsert, values: Sequence[Values]) -> None:
         """Insert rows of several tables, in one statement where that can be. Raises Duplicate and Missing."""
         if self.takes_lists:
-            if not self._is_known_to_driver:
-                await self._connection.execute(_NOTHING)
             await self.frequent(insert.statement, insert.parameters(values))
             return
         for table, rows in zip(insert.tables, values, strict=True):

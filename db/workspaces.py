@@ -51,7 +51,7 @@ def _with_lines(memberships: Selection) -> Selection:
 
 # An upload holds its workspace until its file has committed: whoever deletes the workspace waits for that, and counts
 # the file, or was first, and the upload finds nothing. It is the lock that the file's foreign key takes anyway.
-_HELD_WORKSPACES = (
+_HELD_WORKSPACES = FrequentSelect(
     select(col(Workspace.id))
     .where(col(Workspace.id).in_(bindparam("workspace_ids", expanding=True)), col(Workspace.deleted_at).is_(None))
     .order_by(col(Workspace.id))
@@ -105,7 +105,8 @@ async def hold_memberships(
 
     Nor does anybody lose a membership meanwhile: whoever ends one locks the workspace.
     """
-    there = [row.id for row in await tx.all(_HELD_WORKSPACES, {"workspace_ids": list(workspace_ids)})]
+    held = await tx.frequent(_HELD_WORKSPACES, {"workspace_ids": list(workspace_ids)})
+    there = [workspace_id for (workspace_id,) in held]
     found = await tx.frequent(_HELD_PEOPLE, {"user_ids": list(user_ids), "workspace_ids": there})
     return [MembershipRow(*row) for row in found]
 
