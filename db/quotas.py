@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
 from db.frequent import FrequentSelect
-from db.frequent_inserts import lists_of
+from db.frequent_inserts import rows_of, written
 from db.models import File, Quota, QuotaKind, Upload, Version
 from db.rows import UsageRow
 
@@ -37,7 +37,7 @@ def _adding(insert: _Insert) -> Executable:
 
 
 # Asked for every upload.
-_POSTED = FrequentSelect(_adding(postgresql.insert(Quota).from_select(Entry._fields, lists_of(Quota, Entry._fields))))
+_POSTED = FrequentSelect(_adding(postgresql.insert(Quota).from_select(Entry._fields, rows_of(Quota, Entry._fields))))
 
 
 async def by_ids(rows: Rows, owner_ids: Sequence[UUID]) -> list[UsageRow]:
@@ -54,11 +54,11 @@ async def post(tx: Transaction, entries: Iterable[Entry]) -> list[UsageRow]:
     ordered = sorted(entries)
     if not ordered:
         return []
+    values = [entry._asdict() for entry in ordered]
     if tx.takes_lists:
-        lists = zip(Entry._fields, map(list, zip(*ordered, strict=True)), strict=True)
-        posted = await tx.frequent(_POSTED, {f"quotas_{name}": values for name, values in lists})
+        posted = await tx.frequent(_POSTED, {"quotas": written(values)})
     else:
-        posted = await tx.all(_adding(sqlite.insert(Quota).values([entry._asdict() for entry in ordered])))
+        posted = await tx.all(_adding(sqlite.insert(Quota).values(values)))
     return [UsageRow._make(row) for row in posted]
 
 
