@@ -161,7 +161,7 @@ class DiskStore:
         return self._inventory.blobs(after)
 
     def incoming(self) -> AsyncGenerator[Sequence[Entry], None]:
-        """Everything that is not finished; see Inventory."""
+        """Every partial blob that is not finished; see Inventory."""
         return self._inventory.incoming()
 
     async def leased(self, keys: Collection[str]) -> set[str]:

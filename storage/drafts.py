@@ -26,6 +26,7 @@ class Draft:
         self._lock = Lock()
         self._tally = Tally()
         self._appending: Appending | None = None
+        self._is_settled = False
         self._is_discarded = False
 
     def append(self, pieces: Pieces) -> None:
@@ -40,6 +41,7 @@ class Draft:
             self._layout.sync(file.fileno())
             file.close()
             self._layout.settle(self._key)
+            self._is_settled = True
             return self._tally.stored(self._key)
 
     def discard(self) -> None:
@@ -49,7 +51,8 @@ class Draft:
             if self._appending is not None:
                 with suppress(OSError):
                     self._appending.file.close()
-                self._layout.remove(self._key)
+                if self._is_settled:  # or what lies there is another's
+                    self._layout.remove(self._key)
                 self._leases.end(self._key)
 
     def _append(self, pieces: Pieces) -> io.FileIO:
@@ -57,15 +60,7 @@ class Draft:
             raise StoreError("the blob was abandoned")
         self._room.require()
         if self._appending is None:
-            self._appending = self._begin()
+            # A file object closes itself when a writer is forgotten rather than ended.
+            self._appending = Appending(io.FileIO(self._layout.begin(self._key), "w"), tally=self._tally)
         self._appending.append(pieces)
         return self._appending.file
-
-    def _begin(self) -> Appending:
-        self._leases.begin(self._key)
-        try:
-            # A file object closes itself when a writer is forgotten rather than ended.
-            return Appending(io.FileIO(self._layout.begin(self._key), "w"), tally=self._tally)
-        except OSError:
-            self._leases.end(self._key)
-            raise

@@ -1,18 +1,22 @@
 """Where bytes lie below the folder of a store, and how they get there for good.
 
-incoming/<key>   bytes that are being received
-blobs/ab/<key>   finished bytes
-leases/<key>     marks of keys in flight, see `storage.leases`
+leases/<key>     bytes that are being received, and the mark that their key is in flight: see `storage.leases`
+incoming/<key>   bytes of partial blobs: see `storage.partials`
+blobs/ab/<key>   finished bytes, which are those below `leases` by another name until that is taken away
 """
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from storage.keys import branch_of, path_of
+from storage.keys import branch_of, path_of, require_key
 
 Sync = Callable[[int], None]
+
+# What network folders and file systems of other systems say that give no file two names.
+_UNLINKABLE = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 class Layout:
@@ -27,10 +31,11 @@ class Layout:
         self.incoming = folder / "incoming"
         self.blobs = folder / "blobs"
         self.sync = sync
+        self._leases = -1
         self._incoming = -1
         self._blobs = -1
-        # The branches whose own names are known to survive power loss.
-        self._lasting: set[str] = set()
+        # Descriptors of the branches whose own names are known to survive power loss.
+        self._branches: dict[str, int] = {}
 
     def open(self) -> None:
         """Make the folders that are not there yet, for this user alone."""
@@ -40,18 +45,20 @@ class Layout:
         # Also where all were there: another process may have made them a moment ago, and a blob must not outlast them.
         for path in (*(made.parent for made in missing), self.folder):
             self._sync_folder(path)
-        self._incoming, self._blobs = _descriptor_of(self.incoming), _descriptor_of(self.blobs)
+        self._leases, self._incoming, self._blobs = map(_descriptor_of, (self.leases, self.incoming, self.blobs))
 
     def close(self) -> None:
         """Let go of the folders."""
-        for descriptor in (self._incoming, self._blobs):
+        for descriptor in (self._leases, self._incoming, self._blobs, *self._branches.values()):
             os.close(descriptor)
 
     def begin(self, key: str) -> int:
-        """A descriptor to write the bytes of a fresh key to. Raises FileExistsError when it is not fresh."""
-        if os.access(path_of(key), os.F_OK, dir_fd=self._blobs):
-            raise FileExistsError(f"there is a blob under {key}")
-        return os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=self._incoming)
+        """A descriptor to write the bytes of a fresh key to, which is in flight from now on, by whomever.
+
+        Raises FileExistsError when it was before.
+        """
+        require_key(key)
+        return os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=self._leases)
 
     def resume(self, key: str, *, is_new: bool) -> int:
         """A descriptor to the bytes of a key that are not complete, to go on with; new ones where that is allowed.
@@ -74,18 +81,34 @@ class Layout:
         self.sync(self._incoming)
 
     def settle(self, key: str) -> None:
-        """Move synced bytes from their first place to their last, so that they are there after power loss."""
-        branch = branch_of(key)
-        self._make_last(branch)
-        os.rename(key, path_of(key), src_dir_fd=self._incoming, dst_dir_fd=self._blobs)
-        self._sync_folder(branch, self._blobs)
+        """Have the synced bytes of `begin` in their last place as well, so that they are there after power loss.
+
+        Raises FileExistsError when there are others. Whatever it raises, none of these are there.
+        """
+        branch = self._branch_of(key)
+        try:
+            os.link(key, key, src_dir_fd=self._leases, dst_dir_fd=branch)
+        except OSError as error:
+            if error.errno not in _UNLINKABLE:
+                raise
+            self._move_and_mark(key, branch)
+        try:
+            self.sync(branch)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(key, dir_fd=branch)
+            raise
+
+    def settle_partial(self, key: str) -> None:
+        """Move the synced bytes of `resume` to their last place, so that they are there after power loss."""
+        branch = self._branch_of(key)
+        os.rename(key, key, src_dir_fd=self._incoming, dst_dir_fd=branch)
+        self.sync(branch)
 
     def keep_settled(self, key: str, descriptor: int) -> None:
         """Make bytes that lie in their last place, and that they do, survive power loss, whoever moved them there."""
-        branch = branch_of(key)
         self.sync(descriptor)
-        self._make_last(branch)
-        self._sync_folder(branch, self._blobs)
+        self.sync(self._branch_of(key))
 
     def read(self, key: str) -> int:
         """A descriptor to read the complete bytes of a key from. Raises FileNotFoundError."""
@@ -109,16 +132,33 @@ class Layout:
         with suppress(FileNotFoundError):
             os.unlink(path_of(key), dir_fd=self._blobs)
 
-    def _make_last(self, branch: str) -> None:
-        if branch not in self._lasting:
+    def _move_and_mark(self, key: str, branch: int) -> None:
+        """What a link would do. At no time are there bytes in their last place whose key is not marked."""
+        if os.access(key, os.F_OK, dir_fd=branch):
+            raise FileExistsError(f"there is a blob under {key}")
+        os.rename(key, key, src_dir_fd=self._leases, dst_dir_fd=self._incoming)
+        try:
+            os.close(self.begin(key))
+            os.rename(key, key, src_dir_fd=self._incoming, dst_dir_fd=branch)
+        except OSError:
+            self.discard(key)
+            raise
+
+    def _branch_of(self, key: str) -> int:
+        """The folder of the key's last place, which survives power loss."""
+        name = branch_of(key)
+        if name not in self._branches:
             with suppress(FileExistsError):
-                os.mkdir(branch, 0o700, dir_fd=self._blobs)
+                os.mkdir(name, 0o700, dir_fd=self._blobs)
             # Also where it was there, for the reason in `open`.
             self.sync(self._blobs)
-            self._lasting.add(branch)
+            found = _descriptor_of(name, self._blobs)
+            if self._branches.setdefault(name, found) != found:  # another thread was here first
+                os.close(found)
+        return self._branches[name]
 
-    def _sync_folder(self, path: Path | str, below: int | None = None) -> None:
-        descriptor = _descriptor_of(path, below)
+    def _sync_folder(self, path: Path) -> None:
+        descriptor = _descriptor_of(path)
         try:
             self.sync(descriptor)
         finally:

@@ -1,7 +1,8 @@
-"""Leases: empty files that say which keys are in flight, and whose age says whether anybody still cares.
+"""Leases: files that say which keys are in flight, and whose age says whether anybody still cares.
 
-A lease is renewed for as long as something in this process refers to what holds it (a writer, then its `Stored`). So
-it outlasts slow senders and long requests, and runs out by itself when the process dies or forgets the key.
+They are the bytes that come in under these keys: see `storage.layout`, which begins them. A lease is renewed for as
+long as something in this process refers to what holds it (a writer, then its `Stored`). So it outlasts slow senders and
+long requests, and runs out by itself when the process dies or forgets the key.
 """
 
 import os
@@ -45,10 +46,6 @@ class Leases:
     def held(self) -> list[str]:
         """The keys whose leases are to be renewed."""
         return list(self._holders)
-
-    def begin(self, key: str) -> None:
-        """Mark the key. Raises FileExistsError when it is marked already, by whomever."""
-        os.close(os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=self._descriptor))
 
     def renew(self, keys: Iterable[str]) -> None:
         """Make these leases young again. Keys without one (nothing of theirs is on the disk yet) are passed over."""

@@ -114,7 +114,7 @@ class Partials:
             tally = known if known is not None and known.size == size else _summed(file)
             self._layout.keep(file.fileno())
             try:
-                self._layout.settle(key)
+                self._layout.settle_partial(key)
             except FileNotFoundError:
                 # Removed just now; or finished by another, where locks mean nothing between those who share the folder.
                 return self._finished(key, size)

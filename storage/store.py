@@ -254,7 +254,7 @@ class Inventory(Protocol):
         ...
 
     def incoming(self) -> AsyncGenerator[Sequence[Entry], None]:
-        """Everything that is not finished, partial blobs among them, in batches. Whoever stops early closes it."""
+        """Every partial blob that is not finished, in batches. Whoever stops early closes it."""
         ...
 
     async def leased(self, keys: Collection[str]) -> set[str]:

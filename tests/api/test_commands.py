@@ -222,7 +222,7 @@ def test_an_upload_in_flight_is_finished_when_the_service_is_asked_to_stop(tmp_p
         )
         with socket.create_connection(("127.0.0.1", live.port), timeout=10) as peer:
             peer.sendall(head.encode() + body[:-40])
-            assert wait_for(lambda: any((live.data_folder / "incoming").iterdir()), 5)
+            assert wait_for(lambda: any((live.data_folder / "leases").iterdir()), 5)
             live.process.send_signal(signal.SIGTERM)
             assert wait_for(lambda: not listens(live.port), 5), "new connections are refused"
             assert live.process.poll() is None

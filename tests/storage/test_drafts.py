@@ -10,7 +10,7 @@ import pytest
 
 from storage.disk import DiskStore
 from storage.drafts import Draft
-from storage.keys import new_key
+from storage.keys import new_key, path_of
 from storage.layout import Layout
 from storage.leases import Leases
 from storage.room import Room
@@ -53,7 +53,7 @@ def test_the_disk_is_not_touched_before_the_first_piece(tmp_path: Path) -> None:
 def test_what_was_discarded_does_not_come_back(tmp_path: Path) -> None:
     receiving = draft(tmp_path)
     receiving.append([BYTES])
-    assert len(files_below(tmp_path)) == 2
+    assert len(files_below(tmp_path)) == 1
     receiving.discard()
     # A job that was begun before may come to its turn after.
     with pytest.raises(StoreError, match="abandoned"):
@@ -70,15 +70,26 @@ def test_nothing_is_stored_below_the_floor(tmp_path: Path) -> None:
     assert files_below(tmp_path) == []
 
 
-@pytest.mark.parametrize("left_behind", ["incoming", "leases"])
-def test_a_key_that_left_something_behind_is_not_begun(tmp_path: Path, left_behind: str) -> None:
+def test_a_key_that_is_in_flight_is_not_begun(tmp_path: Path) -> None:
     receiving = draft(tmp_path)
-    old = tmp_path / left_behind / receiving._key
+    old = tmp_path / "leases" / receiving._key
     old.write_bytes(b"old")
     with pytest.raises(FileExistsError):
         receiving.append([BYTES])
     receiving.discard()
-    assert files_below(tmp_path) == [f"{left_behind}/{receiving._key}"]
+    assert files_below(tmp_path) == [f"leases/{receiving._key}"]
+    assert old.read_bytes() == b"old"
+
+
+def test_a_blob_is_not_written_over(tmp_path: Path) -> None:
+    receiving = draft(tmp_path)
+    old = tmp_path / "blobs" / path_of(receiving._key)
+    old.parent.mkdir()
+    old.write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        receiving.settle([BYTES])
+    receiving.discard()
+    assert files_below(tmp_path) == [f"blobs/{path_of(receiving._key)}"]
     assert old.read_bytes() == b"old"
 
 
@@ -97,6 +108,6 @@ def test_a_write_that_the_system_cuts_short_is_continued(tmp_path: Path) -> None
     receiving = draft(tmp_path)
     with no_file_larger_than(100), pytest.raises(OSError, match="too large"):
         receiving.append([BYTES[:64], BYTES[64:128]])
-    assert (tmp_path / "incoming" / receiving._key).read_bytes() == BYTES[:100]
+    assert (tmp_path / "leases" / receiving._key).read_bytes() == BYTES[:100]
     receiving.discard()
     assert files_below(tmp_path) == []

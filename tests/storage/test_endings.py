@@ -44,17 +44,17 @@ def threads() -> Iterator[Threads]:
     opened.close()
 
 
-def begun(leases: Leases, count: int) -> list[str]:
+def begun(folder: Path, count: int) -> list[str]:
     keys = [new_key() for _ in range(count)]
     for key in keys:
-        leases.begin(key)
+        (folder / key).write_bytes(b"")
     return keys
 
 
 async def test_what_comes_while_a_lease_ends_ends_together_after_it(
     tmp_path: Path, leases: Counted, threads: Threads
 ) -> None:
-    keys, endings = begun(leases, 20), Endings(leases, threads)
+    keys, endings = begun(tmp_path, 20), Endings(leases, threads)
     leases.may_go_on.clear()
     ending = [asyncio.create_task(endings.end(keys[0]))]
     await asyncio.sleep(0.01)
@@ -67,20 +67,20 @@ async def test_what_comes_while_a_lease_ends_ends_together_after_it(
 
 
 async def test_one_that_cannot_end_keeps_no_other_from_it(tmp_path: Path, leases: Counted, threads: Threads) -> None:
-    stuck, *keys = begun(leases, 3)
+    stuck, *keys = begun(tmp_path, 3)
     (tmp_path / stuck).unlink()
     (tmp_path / stuck).mkdir()
     endings = Endings(leases, threads)
     outcomes = await asyncio.gather(*map(endings.end, [stuck, *keys]), return_exceptions=True)
     assert all(isinstance(outcome, StoreError) for outcome in outcomes)
     assert [path.name for path in tmp_path.iterdir()] == [stuck]
-    (later,) = begun(leases, 1)
+    (later,) = begun(tmp_path, 1)
     await endings.end(later)
     assert [path.name for path in tmp_path.iterdir()] == [stuck]
 
 
 async def test_who_leaves_ends_it_all_the_same(tmp_path: Path, leases: Counted, threads: Threads) -> None:
-    (key,) = begun(leases, 1)
+    (key,) = begun(tmp_path, 1)
     endings = Endings(leases, threads)
     ending = asyncio.create_task(endings.end(key))
     await asyncio.sleep(0)
@@ -91,8 +91,10 @@ async def test_who_leaves_ends_it_all_the_same(tmp_path: Path, leases: Counted, 
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_an_ending_that_is_cancelled_with_its_loop_is_no_failure(leases: Counted, threads: Threads) -> None:
-    (key,) = begun(leases, 1)
+async def test_an_ending_that_is_cancelled_with_its_loop_is_no_failure(
+    tmp_path: Path, leases: Counted, threads: Threads
+) -> None:
+    (key,) = begun(tmp_path, 1)
     endings = Endings(leases, threads)
     leases.may_go_on.clear()
     waiting = asyncio.create_task(endings.end(key))

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,7 +64,7 @@ async def test_opening_again_removes_nothing(tmp_path: Path) -> None:
     await receiving.write(BYTES)
     await receiving.write(BYTES)
     before = files_below(tmp_path)
-    assert len(before) == 4
+    assert len(before) == 3
     second, _ = await opened(tmp_path)
     assert files_below(tmp_path) == before
     assert await get(second, stored.key) == b"abc"
@@ -84,17 +87,17 @@ async def test_bytes_are_synced_before_they_are_in_place_and_their_folder_after(
     first, second = f"ab{new_key()[2:]}", f"ab{new_key()[2:]}"
     witness.begin()
     await put(store, BYTES[:size], first)
-    incoming, lease, blob = f"incoming/{first}", f"leases/{first}", f"blobs/{path_of(first)}"
+    lease, blob = f"leases/{first}", f"blobs/{path_of(first)}"
     assert witness.seen == [
-        (incoming, [incoming, lease]),
-        ("blobs", [incoming, lease]),
+        (lease, [lease]),
+        ("blobs", [lease]),
         (f"blobs/{branch_of(first)}", [blob, lease]),
     ]
     await store.release(first)
     await store.delete(first)
     witness.begin()
     await put(store, BYTES[:size], second)
-    assert witness.synced == [f"incoming/{second}", f"blobs/{branch_of(second)}"], "the branch lasts by now"
+    assert witness.synced == [f"leases/{second}", f"blobs/{branch_of(second)}"], "the branch lasts by now"
     await store.close()
 
 
@@ -115,7 +118,7 @@ async def test_files_are_private(tmp_path: Path) -> None:
     await receiving.write(BYTES)
     await receiving.write(BYTES)
     files = [tmp_path / path for path in files_below(tmp_path)]
-    assert len(files) == 4
+    assert len(files) == 3
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     await receiving.abandon()
     await store.close()
@@ -148,3 +151,97 @@ def test_what_is_not_a_key_is_not_begun(tmp_path: Path) -> None:
         layout.begin("../../escaped")
     assert files_below(tmp_path) == []
     layout.close()
+
+
+class Unlinked:
+    """`os.link` where no file can have two names."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int = errno.EPERM) -> None:
+        self._number = number
+        monkeypatch.setattr(os, "link", self)
+
+    def __call__(self, *_: object, **__: object) -> None:
+        raise OSError(self._number, os.strerror(self._number))
+
+
+async def test_where_no_file_has_two_names_bytes_are_moved_and_their_key_stays_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Unlinked(monkeypatch)
+    store, witness = await opened(tmp_path)
+    key = new_key()
+    witness.begin()
+    await put(store, b"abc", key)
+    lease, blob = f"leases/{key}", f"blobs/{path_of(key)}"
+    assert witness.seen == [(lease, [lease]), ("blobs", [lease]), (f"blobs/{branch_of(key)}", [blob, lease])]
+    assert await get(store, key) == b"abc"
+    await store.release(key)
+    assert files_below(tmp_path) == [blob]
+    with pytest.raises(StoreError):
+        await put(store, b"def", key)
+    assert await get(store, key) == b"abc"
+    assert files_below(tmp_path) == [blob]
+    await store.close()
+
+
+async def test_what_cannot_be_moved_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Unlinked(monkeypatch)
+    store, _ = await opened(tmp_path)
+    monkeypatch.setattr(Layout, "begin", _failing_once_more(Layout.begin))
+    with pytest.raises(StoreFull):
+        await put(store, b"abc")
+    assert files_below(tmp_path) == []
+    await store.close()
+
+
+def _failing_once_more(begin: Callable[[Layout, str], int]) -> Callable[[Layout, str], int]:
+    """The first time what it is; the second time the disk is full."""
+    begun: list[str] = []
+
+    def beginning(layout: Layout, key: str) -> int:
+        begun.append(key)
+        if len(begun) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return begin(layout, key)
+
+    return beginning
+
+
+async def test_other_faults_of_linking_are_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Unlinked(monkeypatch, errno.EIO)
+    store, _ = await opened(tmp_path)
+    with pytest.raises(StoreError):
+        await put(store, b"abc")
+    assert files_below(tmp_path) == []
+    await store.close()
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_threads_that_need_a_branch_at_the_same_time_share_it(tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+    syncing = threading.local()
+
+    def sync(descriptor: int) -> None:
+        os.fsync(descriptor)
+        if getattr(syncing, "is_racing", False):
+            syncing.is_racing = False
+            both.wait(10)
+
+    layout = Layout(tmp_path, sync)
+    layout.open()
+    keys = [f"ab{new_key()[2:]}" for _ in range(2)]
+
+    def settle(key: str) -> None:
+        os.close(layout.begin(key))
+        syncing.is_racing = True
+        layout.settle(key)
+
+    with ThreadPoolExecutor(2) as racing:
+        list(racing.map(settle, keys))
+    assert [layout.size_of(key) for key in keys] == [0, 0]
+    before = open_descriptors()
+    layout.close()
+    assert before - open_descriptors() == 4, "three folders and one branch"

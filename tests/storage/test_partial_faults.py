@@ -233,7 +233,7 @@ async def test_of_two_who_finish_at_once_both_are_told_the_same(
     await extended(store, key, 0, BYTES)
     # Where the folder knows no locks, or they end too early: the other comes in between at the last moment.
     monkeypatch.setattr(locks, "_lock", lambda *_: None)
-    real = store._layout.settle
+    real = store._layout.settle_partial
 
     def after_another(settled: str) -> None:
         other._partials.finish(settled, len(BYTES))
@@ -249,13 +249,13 @@ async def test_what_is_removed_while_it_is_finished_is_not_finished(
 ) -> None:
     key = new_key()
     await extended(store, key, 0, b"12345")
-    real = store._layout.settle
+    real = store._layout.settle_partial
 
     def after_removal(settled: str) -> None:
         store._layout.remove(settled)
         real(settled)
 
-    monkeypatch.setattr(store._layout, "settle", after_removal)
+    monkeypatch.setattr(store._layout, "settle_partial", after_removal)
     with pytest.raises(WrongPosition):
         await store.finish(key, 5)
     assert files_below(tmp_path / "store") == []

@@ -90,7 +90,7 @@ async def test_a_cancelled_finish_waits_for_its_job_before_it_removes(
     abandoning = asyncio.create_task(writer.abandon())
     _, pending = await asyncio.wait({finishing, abandoning}, timeout=0.05)
     assert pending == {finishing, abandoning}
-    assert len(files_below(tmp_path)) == 2
+    assert len(files_below(tmp_path)) == 1
     gate.may_go_on.set()
     await abandoning
     assert files_below(tmp_path) == []
@@ -160,15 +160,15 @@ async def test_where_removing_fails_too_the_first_failure_is_told(tmp_path: Path
     writer = await store.create(key)
     finishing = asyncio.create_task(writer.finish())
     await gate.reached()
-    # What is to be renamed is a folder now, and so is what is to be removed.
-    (tmp_path / "incoming" / key).unlink()
-    (tmp_path / "incoming" / key / "full").mkdir(parents=True)
+    # What is to be linked is a folder now, and so is what is to be removed; and its place is taken.
+    (tmp_path / "leases" / key).unlink()
+    (tmp_path / "leases" / key / "full").mkdir(parents=True)
     (tmp_path / "blobs" / key[:2]).mkdir()
     (tmp_path / "blobs" / key[:2] / key).write_bytes(b"")
     gate.may_go_on.set()
-    with pytest.raises(StoreError, match="Not a directory"):
+    with pytest.raises(StoreError, match="File exists"):
         await finishing
-    assert f"leases/{key}" in files_below(tmp_path), "a sweep will find it"
+    assert (tmp_path / "leases" / key).exists(), "a sweep will find it"
 
 
 async def test_small_blobs_touch_the_disk_in_one_go(tmp_path: Path, store: DiskStore) -> None:
