@@ -1,4 +1,4 @@
-"""Connections to SQLite that ask its thread once for a statement and all of its rows.
+"""Connections to SQLite that ask its thread once for a statement and its rows.
 
 The driver asks once each for a cursor, for the statement, for the rows and for the cursor's end. Each time the event
 loop and the thread have to wake each other, which takes several times as long as what SQLite does.
@@ -12,10 +12,12 @@ from functools import partial
 from typing import Any
 
 import aiosqlite
+import sqlalchemy
 from sqlalchemy.engine.url import make_url
 
 BUSY_SECONDS = 60
-ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 1000
+"""What comes with a statement: all rows of nearly every one, and no more than that of a long one at a time."""
 PRAGMAS = (
     f"busy_timeout={BUSY_SECONDS * 1000}",  # first, so that it holds for the others
     "journal_mode=WAL",
@@ -57,15 +59,17 @@ class Connection(aiosqlite.Connection):
 
 
 class Cursor(aiosqlite.Cursor):
-    """A statement and its rows, all of which are here once it has run."""
+    """A statement and its first rows, which are here once it has run: mostly all of them."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._rows: Iterable[Any] = ()
+        self._rows: list[Any] = []
+        self._has_more = False
 
     async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> "Cursor":
-        """Run a statement and fetch its rows."""
+        """Run a statement and fetch its first rows."""
         self._cursor, self._rows = await self._connection.run(_executed, sql, parameters or ())
+        self._has_more = len(self._rows) == ROWS_AT_ONCE
         return self
 
     async def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> "Cursor":
@@ -73,12 +77,26 @@ class Cursor(aiosqlite.Cursor):
         self._cursor = await self._connection.run(sqlite3.Connection.executemany, sql, parameters)
         return self
 
-    async def fetchall(self) -> Iterable[Any]:
-        """Every row."""
-        return self._rows
+    async def fetchall(self) -> list[Any]:
+        """Every row that was not fetched yet."""
+        rows, self._rows = self._rows, []
+        return rows + await self._more(self._cursor.fetchall) if self._has_more else rows
+
+    async def fetchmany(self, size: int | None = None) -> list[Any]:
+        """The next rows, so many at most; none at the end."""
+        if not self._rows and self._has_more:
+            self._rows = await self._more(partial(self._cursor.fetchmany, ROWS_AT_ONCE))
+            self._has_more = len(self._rows) == ROWS_AT_ONCE
+        rows, self._rows = self._rows[:size], self._rows[size or ROWS_AT_ONCE :]
+        return rows
 
     async def close(self) -> None:
-        """Nothing is left to be done: SQLite lets go of a statement whose last row has been fetched."""
+        """Let go of a statement that has more rows. Of any other SQLite has let go by itself."""
+        if self._has_more:
+            await self._more(self._cursor.close)
+
+    async def _more(self, act: Callable[[], Any]) -> Any:  # noqa: ANN401
+        return await self._connection.run(lambda _: act())
 
 
 def connecting_to(url: str) -> Callable[[], Awaitable[aiosqlite.Connection]]:
@@ -99,6 +117,11 @@ def connecting_to(url: str) -> Callable[[], Awaitable[aiosqlite.Connection]]:
     return connect
 
 
+def begin_immediate(connection: sqlalchemy.Connection) -> None:
+    """Begin with the write lock, so that who writes waits for it rather than fails for the lack of it."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def _opened(path: str, options: Mapping[str, Any]) -> sqlite3.Connection:
     # The driver must not begin transactions by itself: it would take the write lock late, and fail then.
     connection: sqlite3.Connection = sqlite3.connect(path, **{**options, "isolation_level": None})
@@ -109,4 +132,4 @@ def _opened(path: str, options: Mapping[str, Any]) -> sqlite3.Connection:
 
 def _executed(connection: sqlite3.Connection, sql: str, parameters: Any) -> tuple[sqlite3.Cursor, list[Any]]:  # noqa: ANN401
     cursor = connection.execute(sql, parameters)
-    return cursor, cursor.fetchall()
+    return cursor, cursor.fetchmany(ROWS_AT_ONCE)

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from asyncpg.exceptions import ForeignKeyViolationError, UniqueViolationError
-from sqlalchemy import Connection, Executable, Insert, Row, Select, event, insert, text
+from sqlalchemy import Connection, Executable, Insert, Row, Select, event, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
@@ -28,10 +27,11 @@ from sqlmodel import SQLModel
 from db import migrations
 from db.batches import Batches
 from db.bus import Bus, News
-from db.embedded import BUSY_SECONDS, connecting_to
+from db.embedded import BUSY_SECONDS, begin_immediate, connecting_to
 from db.frequent import FrequentSelect
 from db.frequent_inserts import FrequentInsert, Values
 from db.kept import KeptConnections
+from db.violations import BROKEN, Declined, Missing, violation, violation_of
 
 ALEMBIC_INI = Path(__file__).parent.parent / "alembic.ini"
 SHARED_AT_ONCE = 2
@@ -56,26 +56,6 @@ _INSERTS: dict[str, Callable[..., sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
-
-
-class Declined(Exception):  # noqa: N818 - a fact, named as such
-    """What was to be written cannot be; where several were to be written together, that may be the fault of one."""
-
-
-class Duplicate(Declined):
-    """A row with these unique values exists already."""
-
-    def __init__(self, constraint: str) -> None:
-        super().__init__(constraint)
-        self._constraint = constraint
-
-    def concerns(self, column: str) -> bool:
-        """Whether the violated constraint is the one on `column`."""
-        return self._constraint.endswith(column)
-
-
-class Missing(Exception):  # noqa: N818
-    """What a row points at is not there, or not any more."""
 
 
 class NotMigrated(Exception):  # noqa: N818
@@ -173,8 +153,8 @@ class Transaction(Rows):
             await self._begin_for_driver()
         try:
             return await super().frequent(select, parameters)
-        except (UniqueViolationError, ForeignKeyViolationError) as error:
-            raise _violation_of(error) from error
+        except BROKEN as error:
+            raise violation_of(error) from error
 
     async def _begin_for_driver(self) -> None:
         """Begin as SQLAlchemy does with its own first statement, so that what the driver is asked is part of it."""
@@ -196,7 +176,7 @@ class Transaction(Rows):
         try:
             return (await self._connection.execute(statement, parameters)).rowcount
         except IntegrityError as error:
-            raise _violation(error) from error
+            raise violation(error) from error
 
     async def execute_each(self, statement: Executable, parameters: list[dict[str, Any]]) -> None:
         """Run a statement once for each of these parameters, in order, without waiting in between."""
@@ -212,7 +192,7 @@ class Transaction(Rows):
         try:
             await self._connection.execute(_insert(table), values)
         except IntegrityError as error:
-            raise _violation(error) from error
+            raise violation(error) from error
 
     async def insert_all(self, insert: FrequentInsert, values: Sequence[Values]) -> None:
         """Insert rows of several tables, in one statement where that can be. Raises Duplicate and Missing."""
@@ -258,7 +238,7 @@ class Database:
                 isolation_level="AUTOCOMMIT",
                 skip_autocommit_rollback=True,
             )
-            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+            event.listen(self._writer.sync_engine, "begin", begin_immediate)
         else:
             self._writer = create_async_engine(
                 url,
@@ -401,19 +381,3 @@ def _refuse_closed(connection: DBAPIConnection, _record: object, _proxy: object)
     # The driver has seen it when a server went away meanwhile; a ping would tell no more, at three round trips each.
     if connection.driver_connection.is_closed():
         raise DisconnectionError
-
-
-def _violation(error: IntegrityError) -> Exception:
-    """A Duplicate or a Missing where such a constraint is violated; the error itself for every other constraint."""
-    cause = error.orig and error.orig.__cause__
-    told = str(error.orig)
-    if isinstance(cause, UniqueViolationError | ForeignKeyViolationError):
-        return _violation_of(cause)
-    if told.startswith("UNIQUE constraint failed: "):
-        return Duplicate(told)
-    return Missing(told) if told.startswith("FOREIGN KEY constraint failed") else error
-
-
-def _violation_of(error: UniqueViolationError | ForeignKeyViolationError) -> Duplicate | Missing:
-    """The same, told by PostgreSQL's driver."""
-    return Duplicate(error.constraint_name or "") if isinstance(error, UniqueViolationError) else Missing(str(error))

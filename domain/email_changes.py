@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from db import mail_tokens as token_rows
 from db import users
-from db.engine import Duplicate, Transaction
+from db.engine import Transaction
 from db.models import MailTokenPurpose
 from db.rows import UserRow
+from db.violations import Duplicate
 from domain import mail_tokens, proofs
 from domain.emails import fold_email
 from domain.errors import MailTokenInvalid, WrongPassword

@@ -14,8 +14,9 @@ from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from db import idempotency_keys
-from db.engine import Database, Declined, Duplicate, Rows, Transaction
+from db.engine import Database, Rows, Transaction
 from db.models import IdempotencyKey
+from db.violations import Declined, Duplicate
 from domain.errors import IdempotencyKeyReused, InvalidInput, NotFound, Refusal
 
 LIFETIME = timedelta(days=1)

@@ -14,10 +14,11 @@ from typing import Any
 from uuid import UUID
 
 from db import jobs
-from db.engine import Duplicate, Rows, Transaction
+from db.engine import Rows, Transaction
 from db.jobs import Lease
 from db.models import Job, JobState
 from db.rows import DeadJobRow, JobRow
+from db.violations import Duplicate
 from domain.errors import Forbidden, NotFound
 from domain.events import EventKind, RequestFacts, Subject, event
 

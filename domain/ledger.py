@@ -10,10 +10,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from db import quotas
-from db.engine import Declined, Transaction
+from db.engine import Transaction
 from db.models import QuotaKind
 from db.quotas import Entry
 from db.rows import MembershipRow, UsageRow
+from db.violations import Declined
 from domain.policy import WorkspacePolicy
 from domain.upload_errors import QuotaExceeded
 

@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from db import blobs, uploads
-from db.engine import Database, Duplicate, Rows
+from db.engine import Database, Rows
+from db.violations import Duplicate
 from domain.backends import Backends
 from domain.blobs import FENCE, delete
 from storage.store import Entry, StoreError

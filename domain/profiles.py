@@ -1,8 +1,9 @@
 """What people say of themselves: the username, by the rules of signup."""
 
 from db import users
-from db.engine import Duplicate, Transaction
+from db.engine import Transaction
 from db.rows import UserRow
+from db.violations import Duplicate
 from domain.events import EventKind, RequestFacts, Subject, event
 from domain.names import fold
 from domain.ports import Ports

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from db import users
-from db.engine import Duplicate, Rows, Transaction
+from db.engine import Rows, Transaction
 from db.models import Member, User, UserRole, Workspace, WorkspaceRole
 from db.rows import UserRow
+from db.violations import Duplicate
 from domain import devices, passwords
 from domain.analytics_deltas import count_signup
 from domain.emails import fold_email

@@ -10,9 +10,9 @@ from typing import Self
 from uuid import UUID
 
 from db import uploads
-from db.engine import Duplicate
 from db.models import UploadState, UploadTransport
 from db.rows import FileRow, UploadRow
+from db.violations import Duplicate
 from domain import topics
 from domain.backends import Backends
 from domain.blobs import delete

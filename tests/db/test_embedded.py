@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from db.embedded import Connection, connecting_to
+from db.embedded import ROWS_AT_ONCE, Connection, Cursor, connecting_to
 from db.engine import Database
 from tests.machine import PATIENCE_SECONDS, wait_for
 
@@ -35,6 +35,40 @@ async def test_a_statement_and_all_of_its_rows_are_asked_for_once() -> None:
     assert await cursor.fetchall() == [(1, "x"), (3, 4)]
     await cursor.close()
     assert connection.asked == 1
+    await connection.close()
+
+
+async def numbers(count: int) -> tuple[Counted, Cursor]:
+    """A connection, and a cursor on it whose statement has so many rows."""
+    connection = Counted(lambda: sqlite3.connect(":memory:"))
+    await connection
+    text = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?) SELECT x FROM n"
+    return connection, await connection.cursor().execute(text, (count,))
+
+
+@pytest.mark.parametrize("more", [0, 1, ROWS_AT_ONCE])
+async def test_many_rows_come_with_the_second_time(more: int) -> None:
+    connection, cursor = await numbers(ROWS_AT_ONCE + more)
+    assert [number for (number,) in await cursor.fetchall()] == list(range(1, ROWS_AT_ONCE + more + 1))
+    assert await cursor.fetchmany(5) == []
+    await connection.close()
+
+
+async def test_rows_are_had_in_batches_of_any_size() -> None:
+    connection, cursor = await numbers(2 * ROWS_AT_ONCE)
+    found: list[int] = []
+    while some := await cursor.fetchmany(300):
+        found += [number for (number,) in some]
+    assert found == list(range(1, 2 * ROWS_AT_ONCE + 1))
+    assert connection.asked == 3
+    await connection.close()
+
+
+async def test_rows_that_nobody_wants_any_more_are_let_go_of() -> None:
+    connection, cursor = await numbers(10 * ROWS_AT_ONCE)
+    assert await cursor.fetchmany(1) == [(1,)]
+    await cursor.close()
+    assert connection.asked == 2
     await connection.close()
 
 

@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel, col
 from uuid_utils.compat import uuid7
 
-from db.engine import Database, Duplicate, Missing, Transaction
+from db.engine import Database, Transaction
 from db.models import Event, Member, Quota, QuotaKind, User, Workspace, WorkspaceRole
+from db.violations import Duplicate, Missing
 
 NOW = datetime.now(UTC)
 together: list[list[str]] = []

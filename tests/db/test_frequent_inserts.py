@@ -9,9 +9,10 @@ from sqlalchemy import select
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
-from db.engine import Database, Duplicate, Missing, Rows, Transaction
+from db.engine import Database, Rows, Transaction
 from db.frequent_inserts import FrequentInsert, Values
 from db.models import Blob, Delta, Event, File, Version, Workspace
+from db.violations import Duplicate, Missing
 
 NOW = datetime.now(UTC)
 INSERT = FrequentInsert(Blob, Event, Delta)

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from db.engine import Database, Duplicate
+from db.engine import Database
 from db.models import Blob
+from db.violations import Duplicate
 from domain.blobs import FENCE, remove, sweep
 from storage.disk import DiskStore
 from storage.keys import new_key

@@ -101,7 +101,7 @@ async def test_a_store_that_fails_leaves_the_upload_to_be_completed_again(
 @both
 async def test_a_database_that_fails_leaves_the_upload_to_be_completed_again(scene: Scene, backends: Backends) -> None:
     upload = await piece(backends, await announced(backends, scene))
-    with breaking("SELECT workspaces.id"), pytest.raises(ConnectionError):
+    with breaking("SELECT uploads.id \nFROM uploads"), pytest.raises(ConnectionError):
         await completed(backends, scene, upload)
     upload = await now_of(scene.db, upload)
     assert upload.state == UploadState.RECEIVING

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from db.engine import Duplicate
 from db.models import Blob, Event
+from db.violations import Duplicate
 from domain import orphans, storage_sweeps
 from domain.backends import Backends
 from domain.blobs import sweep
