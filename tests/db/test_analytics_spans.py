@@ -18,13 +18,13 @@ def months_after(month: date, number: int) -> date:
 def days_of(asked: dict[str, date], span: Span, piece: Piece) -> list[date]:
     """What is in a piece of it, as far as it lies within two years of the period."""
     since, until = asked[f"{span}_{piece}_since"], asked[f"{span}_{piece}_until"]
+    end = min(until, date(asked["after_head_since"].year + 2, 1, 1))
     if piece is not Piece.MONTHS:
-        return [since + timedelta(days=number) for number in range((until - since).days + 1)]
+        return [since + timedelta(days=number) for number in range((end - since).days + 1)]
     if until < since:
         return []
     since = max(since, date(asked["within_head_since"].year - 2, 1, 1))
     months = [months_after(since, number) for number in range(800)]
-    end = min(until, date(asked["after_head_since"].year + 2, 1, 1))
     found = [month for month in months if month <= end]
     return [month + timedelta(days=day) for month in found for day in range((months_after(month, 1) - month).days)]
 

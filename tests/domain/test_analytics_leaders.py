@@ -87,6 +87,19 @@ async def test_leaders_are_who_has_most_when_everything_is_added_up(scene: Scene
                         assert [row.user_id for row in told.found] == expected[:first]
 
 
+async def test_a_leader_is_found_behind_many_who_left(scene: Scene) -> None:
+    gone, place, here = [uuid7() for _ in range(9)], uuid7(), scene.id("owner")
+    numbers = {"files": 1000, "bytes": 1000, "downloads": 1000}
+    deltas = [DeltaRow(BEGIN, place, person, "text/plain", **numbers) for person in gone]
+    deltas.append(DeltaRow(BEGIN, place, here, "text/plain", files=1, bytes=1, downloads=1))
+    async with scene.db.transaction() as tx:
+        await analytics_deltas.append(tx, deltas)
+    await fold(scene.db)
+    for by in UserMeasure:
+        async with scene.db.reading() as rows:
+            assert await leaders(rows, Comparison(Extent(None), LATEST, by, 1)) == [here]
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("lists", "table", "keys"),
