@@ -78,8 +78,10 @@ def questions_of(extent: Extent) -> dict[str, tuple[Question, Ask]]:
         "top 10 by bytes": (month, _top(UserMeasure.BYTES)),
         "top 10 by files": (month, _top(UserMeasure.FILES)),
         "top 10 by downloads of 30 days": (month, _top(UserMeasure.DOWNLOADS)),
+        "top 10 by downloads of 3 years": (years, _top(UserMeasure.DOWNLOADS)),
         "media types 30 days ago": (past, lambda answers: answers.media_types(10)),
         "top 10 by bytes 30 days ago": (past, _top(UserMeasure.BYTES)),
+        "top 10 by bytes a year ago": (Question(extent, Period(_before(400), _before(366))), _top(UserMeasure.BYTES)),
         "25 inactive for 90 days": (month, lambda answers: answers.inactive_page(quarter, Window(25))),
         "25 inactive since yesterday": (month, lambda answers: answers.inactive_page(_before(2), Window(25))),
     }
@@ -97,6 +99,11 @@ def lists_of(user_id: UUID, workspace_id: UUID) -> dict[str, tuple[EventFilter, 
         "20 events of a workspace": (EventFilter(workspace_id=workspace_id), WINDOW),
         "20 events of two kinds": (EventFilter(kinds=(EventKind.FILE_UPLOADED, EventKind.FILE_PURGED)), WINDOW),
         "20 events of two kinds that are not there": (EventFilter(kinds=rare), WINDOW),
+        "20 of a user of these kinds": (EventFilter(actor_id=user_id, kinds=rare), WINDOW),
+        "20 of a workspace of these kinds": (
+            EventFilter(workspace_id=workspace_id, kinds=rare),
+            WINDOW,
+        ),
         "20 logins of a user before a day": (
             EventFilter(actor_id=user_id, kinds=(EventKind.LOGIN_SUCCEEDED,), created_to=middle),
             WINDOW,

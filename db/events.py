@@ -33,11 +33,11 @@ _NEWEST_FIRST = Order(col(Event.created_at), col(Event.id), is_descending=True)
 async def page(rows: Rows, viewer_id: UUID, where: EventFilter, window: Window) -> Page[EventRow]:
     """A window of all events, with whether the viewer is a member where each happened."""
     kinds = () if where.kinds is None else tuple(dict.fromkeys(where.kinds))
-    is_narrow = any((where.actor_id, where.target_id, where.workspace_id))
-    if len(kinds) < 2 or is_narrow:  # noqa: PLR2004
+    # What became of one thing is not much, whatever kinds it is of.
+    if len(kinds) < 2 or where.target_id is not None:  # noqa: PLR2004
         conditions = _conditions(where)
     else:
-        # Of each kind by itself the index has them in order. Of several SQLite may go through all events to find none.
+        # Of each kind by itself an index has them in order. Of several SQLite may go through all events to find none.
         each = [select(Event).where(*_conditions(replace(where, kinds=(kind,)))) for kind in kinds]
         conditions = [col(Event.id).in_(heads_of(each, _NEWEST_FIRST, window))]
     return (await page_of(rows, _for(viewer_id).where(*conditions), _NEWEST_FIRST, window)).of(EventRow._make)
