@@ -93,11 +93,11 @@ class Worker:
 
     async def _begin_some(self) -> bool:
         """Whether there may be more to begin."""
-        room = self._pace.at_once - len(self._runs)
+        room, lease = self._pace.at_once - len(self._runs), self._lease()
         try:
-            if self._has_overslept():
+            if self._has_overslept(lease.now):
                 await self._renew(dict(self._runs))
-            taken = await self._claim(room) if room else []
+            taken = await self._claim(room, lease) if room else []
         except Exception:  # noqa: BLE001 - whatever the database has, it may be over next time
             _log.exception("jobs could not be claimed")
             await self._rest(self._pace.patience_seconds)
@@ -109,16 +109,15 @@ class Worker:
             task.add_done_callback(self._forget)
         return bool(taken) and len(self._runs) < self._pace.at_once
 
-    def _has_overslept(self) -> bool:
-        # Then what is still its own is renewed before anything is claimed, since those would be the same jobs again.
-        now = self._clock.now()
+    def _has_overslept(self, now: datetime) -> bool:
+        # Then what is still its own is renewed before anything is claimed as of that time: those would be the same jobs
+        # again. A process may be stopped anywhere in between, so that no later time will do.
         return any(run.leased_until <= now for run in self._runs.values())
 
-    async def _claim(self, room: int) -> list[_Run]:
+    async def _claim(self, room: int, lease: Lease) -> list[_Run]:
         async with self._db.reading() as rows:
-            if not await jobs.is_due(rows, self._kinds, self._clock.now()):
+            if not await jobs.is_due(rows, self._kinds, lease.now):
                 return []
-        lease = self._lease()
         async with self._db.transaction() as tx:
             taken = await jobs.claim(tx, self._kinds, lease, room)
         return [_Run(job, lease.until) for job in taken]
