@@ -76,6 +76,7 @@ TESTS_OF_MANY = {
     "tests/api/test_hostile_streams.py": "event streams that are asked for wrongly, against the whole service",
     "tests/api/test_leaks.py": "secrets, sent to the whole service in every way, looked for in its rows and its log",
     "tests/api/test_outages.py": "a database that is away, against the whole service",
+    "tests/api/test_overslept_workers.py": "workers that were stopped for longer than their leases",
     "tests/api/test_slow_readers.py": "readers that stall, and many of them, against the whole service",
     "tests/api/test_processes.py": "two processes of the service that tell each other what happens",
     "tests/api/test_tus_crashes.py": "kill -9 while uploads of several requests are under way",

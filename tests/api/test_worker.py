@@ -15,12 +15,10 @@ from db.engine import Database
 from db.models import Event, Job
 from db.rows import JobRow
 from domain.jobs import Fate, Hopeless, JobFault, JobKind, JobKinds, NewJob, enqueue
-from domain.ports import Clock
 from tests.api.working import NOTE
 
 CLOCK = SystemClock()
 QUICK = Pace(at_once=4, lease_seconds=1.5, poll_seconds=0.05, patience_seconds=0.05)
-PATIENT = Pace(at_once=4, lease_seconds=60, poll_seconds=0.02, patience_seconds=0.05)
 SLEEPY = Pace(at_once=4, lease_seconds=60, poll_seconds=3600, patience_seconds=0.05)
 
 Handle = Callable[[JobRow], Awaitable[None]]
@@ -35,9 +33,9 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def at_work(
-    db: Database, handle: Handle, pace: Pace = QUICK, grace_seconds: float = 5, clock: Clock = CLOCK, **kind: Any
+    db: Database, handle: Handle, pace: Pace = QUICK, grace_seconds: float = 5, **kind: Any
 ) -> AsyncIterator[Worker]:
-    worker = Worker(db, clock, JobKinds((JobKind(NOTE, handle, **kind),)), pace)
+    worker = Worker(db, CLOCK, JobKinds((JobKind(NOTE, handle, **kind),)), pace)
     running = asyncio.create_task(worker.run(grace_seconds))
     try:
         yield worker
@@ -287,42 +285,6 @@ async def test_what_goes_on_where_it_was_is_given_back_as_soon_as_the_worker_sto
     async with at_work(db, handle, grace_seconds=3600, is_cut_at_once=True):
         await begun.wait()
     assert [(row.state, row.attempts) for row in await kept(db)] == [("WAITING", 0)]
-
-
-class Leaping(SystemClock):
-    """A clock that leaps once, as for a process that was stopped: when it is looked at so often after it is armed."""
-
-    def __init__(self, looks: int) -> None:
-        self.is_armed = False
-        self._looks = looks
-        self._leap = timedelta(0)
-
-    def now(self) -> datetime:
-        if self.is_armed:
-            self._looks -= 1
-            if self._looks == 0:
-                self._leap = timedelta(seconds=2 * PATIENT.lease_seconds)
-        return super().now() + self._leap
-
-
-@pytest.mark.parametrize("looks", range(1, 7))
-async def test_a_worker_that_was_stopped_anywhere_does_not_take_its_own_job_over(db: Database, looks: int) -> None:
-    clock, runs, begun, may_end = Leaping(looks), 0, asyncio.Event(), asyncio.Event()
-
-    async def handle(_job: JobRow) -> None:
-        nonlocal runs
-        runs += 1
-        begun.set()
-        await may_end.wait()
-
-    await add(db)
-    async with at_work(db, handle, PATIENT, clock=clock):
-        await begun.wait()
-        clock.is_armed = True
-        await asyncio.sleep(20 * PATIENT.poll_seconds)
-        may_end.set()
-        await until_done(db)
-    assert runs == 1
 
 
 class Breakable(Database):
