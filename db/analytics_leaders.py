@@ -94,18 +94,19 @@ async def search(rows: Rows, compared: Comparison, lists: Lists, least: int | No
     return Search(found[0][0], [LeaderRow(*row[1:]) for row in found if row[1] is not None])
 
 
-async def is_past(rows: Rows, compared: Comparison) -> bool:
-    """Whether anything that is folded came after the period."""
-    return bool(await rows.frequent(_later(), compared.parameters))
+async def days_after(rows: Rows, compared: Comparison) -> int:
+    """How long after the period the last day is of which anything is folded; 0 where there is none."""
+    [row] = await rows.frequent(_last(), compared.parameters)
+    return 0 if row[0] is None else (row[0] - compared.period.until).days
 
 
 # Built once for each kind of question: composing these costs more than the database takes to answer them.
 
 
 @cache
-def _later() -> FrequentSelect:
+def _last() -> FrequentSelect:
     [later] = parts(Span.LATER, DailyTotal, MonthlyTotal)
-    return FrequentSelect(select(later.start).where(in_scopes(later.column("scope_id")), later.is_asked).limit(1))
+    return FrequentSelect(select(func.max(later.start)).where(in_scopes(later.column("scope_id")), later.is_asked))
 
 
 @cache

@@ -9,6 +9,8 @@ from db.engine import Rows
 from db.questions import UserMeasure
 
 STEP = 4
+RECENT_DAYS = 40
+"""Of so long ago what is held now tells best who had most: what happened since is little beside it."""
 
 
 async def leaders(rows: Rows, compared: Comparison) -> list[UUID]:
@@ -27,7 +29,8 @@ async def _lists(rows: Rows, compared: Comparison) -> Lists:
     """Any are right; which of them have few who may be leaders depends on how long ago it was."""
     if compared.by is UserMeasure.DOWNLOADS:
         return Lists.HAPPENED
-    return Lists.BROUGHT if await analytics_leaders.is_past(rows, compared) else Lists.HELD
+    is_long_ago = await analytics_leaders.days_after(rows, compared) > RECENT_DAYS
+    return Lists.BROUGHT if is_long_ago else Lists.HELD
 
 
 async def _looked_for(rows: Rows, compared: Comparison, lists: Lists) -> Search:

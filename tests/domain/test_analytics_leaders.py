@@ -28,8 +28,9 @@ from tests.records import NOW
 from tests.scenes import Scene
 
 BEGIN = date(2026, 10, 1)
-DAYS = 20
-MIDDLE = Period(BEGIN + timedelta(days=5), BEGIN + timedelta(days=12))
+DAYS = 60
+LONG_AGO = Period(BEGIN + timedelta(days=5), BEGIN + timedelta(days=12))
+RECENT = Period(BEGIN + timedelta(days=40), BEGIN + timedelta(days=45))
 LATEST = Period(BEGIN, BEGIN + timedelta(days=DAYS))
 
 
@@ -67,7 +68,7 @@ def _user(user_id: UUID, number: int) -> User:
 async def test_leaders_are_who_has_most_when_everything_is_added_up(scene: Scene, skew: float) -> None:
     people, places, deltas = await live(scene.db, Random(int(skew)), skew)
     extents = Extent(None), Extent(tuple(places[:1])), Extent(tuple(places)), Extent(())
-    for by, extent, period in product(UserMeasure, extents, (MIDDLE, LATEST)):
+    for by, extent, period in product(UserMeasure, extents, (LONG_AGO, RECENT, LATEST)):
         sums: Counter[UUID] = Counter()
         since = period.since if by is UserMeasure.DOWNLOADS else BEGIN
         for delta in deltas:
