@@ -147,7 +147,11 @@ def _number(told: Any) -> int:  # noqa: ANN401 - as JSON has it
 
 
 def _days(told: Any) -> list[DayRow]:  # noqa: ANN401
-    return [DayRow(day and date.fromisoformat(day), *map(_number, sums)) for day, *sums in told]
+    rows = [DayRow(day and date.fromisoformat(day), *sums) for day, *sums in told]
+    # Of years these are thousands of numbers, which are asked together.
+    if not {type(number) for row in rows for number in row[1:]} <= {int}:
+        raise TypeError
+    return rows
 
 
 def _totals(told: Any) -> Totals:  # noqa: ANN401

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from operator import add
+from functools import cached_property
 from typing import Self
 
 from db.analytics import DayRow, Period
@@ -36,7 +36,7 @@ class Bucket:
     held_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Series:
     """What every day of a period added, and what all days before it did."""
 
@@ -50,12 +50,12 @@ class Series:
         by_day = {row.day: row for row in found if row.day is not None}
         return cls(period, _summed(row for row in found if row.day is None), by_day)
 
-    @property
+    @cached_property
     def within(self) -> DayRow:
         """What the period added."""
         return _summed(self.by_day.values())
 
-    @property
+    @cached_property
     def at_end(self) -> DayRow:
         """What everything up to the end of the period adds up to."""
         return _summed((self.before, self.within))
@@ -78,7 +78,4 @@ class Series:
 
 
 def _summed(rows: Iterable[DayRow]) -> DayRow:
-    sums: tuple[int, ...] = _NOTHING
-    for row in rows:
-        sums = tuple(map(add, sums, row[1:]))
-    return DayRow(None, *sums)
+    return DayRow(None, *map(sum, zip(_NOTHING, *(row[1:] for row in rows), strict=True)))

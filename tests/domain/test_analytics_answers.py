@@ -22,7 +22,17 @@ from tests.servers import OwnRedis
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 QUESTION = Question(Extent(None), Period(date(2026, 1, 1), NOW.date()))
-WRONG: list[Any] = ["words", None, {"files": 1}, [5], [[]], [["x", "y", "z"]], [[None, "5"]], [["00", 1, 2, 3]]]
+WRONG: list[Any] = [
+    "words",
+    None,
+    {"files": 1},
+    [5],
+    [[]],
+    [["x", "y", "z"]],
+    [[None, "5"]],
+    [["00", 1, 2, 3]],
+    [[None, 1, 2, 3, 4, 5, 6, "7"]],
+]
 
 
 async def everything(answers: Answers) -> list[Any]:
