@@ -17,6 +17,8 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
 
+import orjson
+
 from db.redis import RedisLink
 
 PREFIX = "cairn:answer:"
@@ -113,7 +115,7 @@ class Cache:
             task.add_done_callback(partial(self._forget, key))
         text, is_hit = await asyncio.shield(task)
         self._observe(question.name, Outcome.HIT if is_hit else Outcome.MISS if is_first else Outcome.SHARED)
-        as_of, value = json.loads(text)
+        as_of, value = orjson.loads(text)
         return Answer(read(value), datetime.fromtimestamp(as_of, UTC))
 
     async def close(self) -> None:
@@ -170,7 +172,7 @@ class Cache:
         """What Redis keeps, if it is an answer: others may write there, too. It is kept here from now on."""
         try:
             text = (kept or b"").decode()
-            as_of, value = json.loads(text)
+            as_of, value = orjson.loads(text)
             datetime.fromtimestamp(as_of, UTC)
             wanted.read(value)
         except (ValueError, TypeError, OverflowError, OSError):

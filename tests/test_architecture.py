@@ -40,7 +40,7 @@ DOORWAYS = {
     "graphql": ["schema/*", "api/*"],
     "jwt": ["domain/tokens.py"],
     "magic": ["domain/detection.py"],
-    "orjson": ["api/*", "schema/*", "db/frequent_inserts.py"],
+    "orjson": ["api/*", "schema/*", "db/cache.py", "db/frequent_inserts.py"],
     "passlib": ["domain/passwords.py"],
     "prometheus_client": ["api/metrics.py"],
     "pydantic": ["api/settings.py", "api/settings_lines.py", "api/variables.py"],
