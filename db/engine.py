@@ -42,7 +42,6 @@ STATEMENT_SECONDS = 60
 STREAM_SECONDS = 600
 """The same of a select whose rows are read as they come: its first has to wait for all that is sorted."""
 
-
 Selection: TypeAlias = Select[*tuple[Any, ...]]
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")

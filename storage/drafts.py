@@ -40,8 +40,12 @@ class Draft:
             file = self._append(pieces)
             self._layout.sync(file.fileno())
             file.close()
-            self._layout.settle(self._key)
-            self._is_settled = True
+            self._is_settled = True  # whatever goes wrong from here on, these bytes may be there
+            try:
+                self._layout.settle(self._key)
+            except FileExistsError:
+                self._is_settled = False  # what lies there is another's
+                raise
             return self._tally.stored(self._key)
 
     def discard(self) -> None:
@@ -51,7 +55,7 @@ class Draft:
             if self._appending is not None:
                 with suppress(OSError):
                     self._appending.file.close()
-                if self._is_settled:  # or what lies there is another's
+                if self._is_settled:
                     self._layout.remove(self._key)
                 self._leases.end(self._key)
 

@@ -83,7 +83,7 @@ class Layout:
     def settle(self, key: str) -> None:
         """Have the synced bytes of `begin` in their last place as well, so that they are there after power loss.
 
-        Raises FileExistsError when there are others. Whatever it raises, none of these are there.
+        Raises FileExistsError when there are others. Whatever else it raises, these may be there.
         """
         branch = self._branch_of(key)
         try:
@@ -92,12 +92,7 @@ class Layout:
             if error.errno not in _UNLINKABLE:
                 raise
             self._move_and_mark(key, branch)
-        try:
-            self.sync(branch)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(key, dir_fd=branch)
-            raise
+        self.sync(branch)
 
     def settle_partial(self, key: str) -> None:
         """Move the synced bytes of `resume` to their last place, so that they are there after power loss."""
@@ -137,12 +132,8 @@ class Layout:
         if os.access(key, os.F_OK, dir_fd=branch):
             raise FileExistsError(f"there is a blob under {key}")
         os.rename(key, key, src_dir_fd=self._leases, dst_dir_fd=self._incoming)
-        try:
-            os.close(self.begin(key))
-            os.rename(key, key, src_dir_fd=self._incoming, dst_dir_fd=branch)
-        except OSError:
-            self.discard(key)
-            raise
+        os.close(self.begin(key))
+        os.rename(key, key, src_dir_fd=self._incoming, dst_dir_fd=branch)
 
     def _branch_of(self, key: str) -> int:
         """The folder of the key's last place, which survives power loss."""

@@ -245,3 +245,22 @@ def test_threads_that_need_a_branch_at_the_same_time_share_it(tmp_path: Path) ->
     before = open_descriptors()
     layout.close()
     assert before - open_descriptors() == 4, "three folders and one branch"
+
+
+async def test_bytes_that_can_be_neither_synced_nor_removed_keep_their_lease(tmp_path: Path) -> None:
+    key = new_key()
+
+    def sync(descriptor: int) -> None:
+        folder = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if folder.name == branch_of(key):
+            (folder / key).unlink()
+            (folder / key / "full").mkdir(parents=True)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        os.fsync(descriptor)
+
+    store = DiskStore(tmp_path, floor_bytes=0, lease_seconds=60, sync=sync)
+    await store.open()
+    with pytest.raises(StoreError):
+        await put(store, b"abc", key)
+    assert (tmp_path / "leases" / key).exists(), "a sweep will find them"
+    await store.close()
