@@ -24,7 +24,7 @@ from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 
-from db import migrations
+from db import migrations, opening
 from db.batches import Batches
 from db.bus import Bus, News
 from db.embedded import BUSY_SECONDS, begin_immediate, connecting_to
@@ -244,7 +244,7 @@ class Database:
                 hide_parameters=True,
                 pool_size=pool_size,
                 max_overflow=0,
-                connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
+                connect_args=opening.options(CONNECT_SECONDS, STATEMENT_SECONDS),
             )
             event.listen(self._writer.sync_engine, "checkout", _refuse_closed)
             self._reader = self._writer

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db.opening import options
+
 CHANNEL = "cairn"
 RETRY_SECONDS = 1.0
 CHECK_SECONDS = 30.0
@@ -30,7 +32,7 @@ class PostgresCarrier:
             url,
             hide_parameters=True,
             poolclass=NullPool,
-            connect_args={"timeout": ANSWER_SECONDS, "command_timeout": ANSWER_SECONDS},
+            connect_args=options(ANSWER_SECONDS, ANSWER_SECONDS),
         )
         self._connection: Any = None
         self._turn = asyncio.Lock()

@@ -135,7 +135,7 @@ async def test_a_token_whose_time_is_over_ends_what_it_began(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guards, "CHECK_SECONDS", 0.1)
-    async with inside(settings.model_copy(update={"access_token_seconds": 1})) as service:
+    async with inside(settings.model_copy(update={"access_token_seconds": 2})) as service:
         ada = await sign_up(service.client)
         async with opened(service.port, ada.token) as raw:
             await raw.send(subscribe("1", WATCH))
