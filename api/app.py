@@ -175,9 +175,12 @@ def _around(app: ASGIApp, settings: Settings, parts: Parts) -> ASGIApp:
 
 
 def _are_metrics_here(settings: Settings) -> bool:
-    """Not where they have a port of their own; and not open to everybody, unless this is some developer's machine."""
+    """Not where they have a port of their own; and not open to everybody, unless this is some developer's machine.
+
+    And not of any of several processes: whoever asks would not know which.
+    """
     is_guarded = settings.metrics_token is not None or settings.environment == "development"
-    return settings.metrics_port is None and is_guarded
+    return settings.metrics_port is None and settings.processes == 1 and is_guarded
 
 
 def _too_many(refusal: RateLimited, scope: Scope) -> Response:

@@ -9,7 +9,8 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Annotated, Literal, NoReturn
+from functools import partial
+from typing import Annotated, Literal, NoReturn, TypeAlias
 from uuid import UUID
 
 import typer
@@ -23,12 +24,14 @@ from api.malloc import keep_memory
 from api.server import ServerLimits, bind, run
 from api.settings import Settings, local_url
 from api.settings_lines import lines
+from api.supervisor import Supervisor
 from api.variables import Reading, SettingsError, read_settings, variable_of
 from db.engine import Database, NotMigrated, migrate
 from domain.errors import Refusal, Refusals
 from storage.store import StoreError
 
 WRONG_SETTINGS, OUT_OF_ORDER = 2, 1
+Style: TypeAlias = Literal["console", "json"]
 
 commands = typer.Typer(
     help="Cairn, a file service whose API is GraphQL.",
@@ -56,28 +59,52 @@ def serve() -> None:
         sockets = [closing.enter_context(own) for own in _bind(reading.settings)]
         settings = _with_real_port(reading, sockets)
         _prepare_database(settings.database_url)
-        _listen(settings, sockets, style)
+        if settings.processes == 1:
+            has_begun = _listen(settings, sockets, style)
+        else:
+            has_begun = Supervisor(settings.processes, partial(_listen_as, settings, sockets, style), sockets).run()
+        if not has_begun:
+            raise typer.Exit(OUT_OF_ORDER)
+        _log.info("stopped")
 
 
-def _listen(settings: Settings, sockets: list[socket.socket], style: Literal["console", "json"]) -> None:
+def _listen_as(settings: Settings, sockets: list[socket.socket], style: Style, number: int, until: int) -> bool:
+    """Serve as one of several processes: the first says so, and each has a port for its metrics if there is one."""
+    port = settings.metrics_port
+    own = settings.model_copy(update={"metrics_port": port and port + number})
+    try:
+        with _sentences():
+            return _listen(own, sockets, style, until, is_first=number == 0)
+    except typer.Exit:
+        return False
+
+
+def _listen(
+    settings: Settings,
+    sockets: list[socket.socket],
+    style: Style,
+    until: int | None = None,
+    *,
+    is_first: bool = True,
+) -> bool:
     address = local_url(settings.host, sockets[0].getsockname()[1])
     graphiql = f"{settings.public_url}/graphql" if settings.graphiql else None
 
     def announce() -> None:
+        if not is_first:
+            return
         if style == "json":
             _log.info("listening", url=address, graphiql=graphiql)
             return
         typer.echo(f"Cairn listens on {address}" + (f"\nGraphiQL is at {graphiql}" if graphiql else ""))
 
-    has_started = run(
+    return run(
         create_app(settings),
         sockets,
         limits=ServerLimits(settings.stall_seconds, settings.maximum_operations_bytes, settings.shutdown_seconds),
         on_listening=announce,
+        until=until,
     )
-    if not has_started:
-        raise typer.Exit(OUT_OF_ORDER)
-    _log.info("stopped")
 
 
 @commands.command("work")

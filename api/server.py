@@ -72,15 +72,16 @@ def run(
     *,
     limits: ServerLimits,
     on_listening: Callable[[], None],
+    until: int | None = None,
 ) -> bool:
-    """Serve until SIGINT or SIGTERM; then finish what is in flight, and have streams end.
+    """Serve until SIGINT or SIGTERM, or the pipe `until` ends; then finish what is in flight, and have streams end.
 
     New connections are refused meanwhile. A second signal ends the wait. False when the application did not start.
     """
     draining = _Draining(app)
     file_threads = ThreadPoolExecutor(THREADS, "files")
     stopping = asyncio.Event()
-    server = _Server(config_of(draining, limits, file_threads, stopping), on_listening, stopping)
+    server = _Server(config_of(draining, limits, file_threads, stopping), on_listening, stopping, until)
     draining.tasks = server.server_state.tasks
     with file_threads, suppress(SystemExit):
         server.run(list(sockets))
@@ -132,10 +133,13 @@ async def listening(app: ASGIApp, sockets: Sequence[socket.socket], head_seconds
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None], stopping: asyncio.Event) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_listening: Callable[[], None], stopping: asyncio.Event, until: int | None
+    ) -> None:
         super().__init__(config)
         self._on_listening = on_listening
         self._stopping = stopping
+        self._until = until
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -144,7 +148,13 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
+        if self._until is not None:
+            asyncio.get_running_loop().add_reader(self._until, self._end, self._until)
         self._on_listening()
+
+    def _end(self, until: int) -> None:
+        asyncio.get_running_loop().remove_reader(until)
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stopping.set()

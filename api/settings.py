@@ -28,6 +28,7 @@ KIB, MIB, GIB, TIB = 1024, 1024**2, 1024**3, 1024**4
 MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
 MINIMUM_SECRET_BYTES = 32
 MINIMUM_TOKEN_CHARACTERS = 16
+MAXIMUM_PORT = 65535
 ALLOWED_EXTENSIONS = (
     "pdf,doc,docx,xls,xlsx,ppt,pptx,txt,csv,json,xml,md,jpg,jpeg,png,gif,bmp,webp,mp4,avi,mov,wmv,mp3,wav,ogg,"
     "zip,rar,7z,tar,gz"
@@ -85,7 +86,9 @@ class Settings(BaseSettings):
         repr=False,
         description="The database: `postgresql://…`, or `sqlite:///…` (default: a file in the data folder).",
     )
-    database_pool_size: Count = Field(20, description="Connections kept to PostgreSQL at most.")
+    database_pool_size: Count = Field(
+        20, description="Connections to PostgreSQL at most, in each process, which has one more to hear news by."
+    )
     redis_url: str | None = Field(
         None, repr=False, description="A Redis to be faster with: `redis://…`. Nothing depends on it."
     )
@@ -104,7 +107,10 @@ class Settings(BaseSettings):
         default_factory=_default_host,
         description="The address to listen on (default: 127.0.0.1 in development, 0.0.0.0 in production).",
     )
-    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes any free one.")
+    port: int = Field(8000, ge=0, le=MAXIMUM_PORT, description="The port to listen on; 0 takes any free one.")
+    processes: Count = Field(
+        1, description="Processes that serve the port together; one per processor is right. Several need PostgreSQL."
+    )
     public_url: str = Field(
         "", description="The URL under which clients reach the service; every URL that is handed out begins with it."
     )
@@ -257,7 +263,11 @@ class Settings(BaseSettings):
         None, description="What Prometheus sends as `Authorization: Bearer …` to be answered at `/metrics`."
     )
     metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="A port of its own for `/metrics`, which is served nowhere else then."
+        None,
+        ge=1,
+        le=MAXIMUM_PORT,
+        description="A port of its own for `/metrics`, which is served nowhere else then. Several processes have one "
+        "each: this and those after it.",
     )
     metrics_host: str = Field("127.0.0.1", description="The address that CAIRN_METRICS_PORT is listened to on.")
     shutdown_seconds: Count = Field(30, description="How long requests in flight may go on when the service stops.")
@@ -330,6 +340,13 @@ class Settings(BaseSettings):
             raise ValueError("is needed in production: the URL under which clients reach the service")
         return local_url(info.data["host"], info.data["port"]) if {"host", "port"} <= info.data.keys() else value
 
+    @field_validator("processes", mode="after")
+    @classmethod
+    def _processes(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("database_url", "").startswith("sqlite"):
+            raise ValueError("several processes need PostgreSQL: set DATABASE_URL")
+        return value
+
     @field_validator("metrics_token", mode="after")
     @classmethod
     def _token(cls, value: SecretStr | None) -> SecretStr | None:
@@ -341,8 +358,15 @@ class Settings(BaseSettings):
     @field_validator("metrics_port", mode="after")
     @classmethod
     def _metrics_port(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is not None and value == info.data.get("port"):
-            raise ValueError("must be another port than CAIRN_PORT")
+        processes = info.data.get("processes", 1)
+        if value is None:
+            if processes > 1 and info.data.get("metrics_token"):
+                raise ValueError("is needed where several processes have metrics: each is read by itself")
+            return value
+        if info.data.get("port") in range(value, value + processes):
+            raise ValueError("must be another port than CAIRN_PORT, for every process")
+        if value + processes - 1 > MAXIMUM_PORT:
+            raise ValueError("leaves no ports for the other processes, which take the ones after it")
         return value
 
     @field_validator("maximum_request_bytes", mode="after")

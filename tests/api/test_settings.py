@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -129,3 +130,23 @@ def test_metrics_and_the_service_have_ports_of_their_own() -> None:
     with pytest.raises(ValidationError, match="must be another port than CAIRN_PORT"):
         Settings(port=9000, metrics_port=9000)
     assert Settings(port=9000, metrics_port=9001).metrics_host == "127.0.0.1"
+
+
+def test_several_processes_need_a_database_that_can_be_shared() -> None:
+    with pytest.raises(ValidationError, match="several processes need PostgreSQL: set DATABASE_URL"):
+        Settings(processes=2)
+    assert Settings.model_validate({"processes": 2, "database_url": "postgresql://db/cairn"}).processes == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"metrics_token": "t" * 16}, "is needed where several processes have metrics"),
+        ({"metrics_port": 65535}, "leaves no ports for the other processes"),
+        ({"metrics_port": 7999}, "must be another port than CAIRN_PORT"),
+    ],
+)
+def test_metrics_of_several_processes_have_a_port_each(given: dict[str, Any], problem: str) -> None:
+    shared = {"processes": 2, "database_url": "postgresql://db/cairn", "port": 8000}
+    with pytest.raises(ValidationError, match=problem):
+        Settings.model_validate(shared | given)
