@@ -21,7 +21,7 @@ from db.models import Session
 from domain.tokens import Holder, TokenIssuer, shared_key
 from tests.live import cold, serving
 from tests.machine import free_port, listens, program, wait_for
-from tests.servers import begin_run, end_run, start_postgres
+from tests.servers import DISK, begin_run, end_run, start_postgres
 
 SECRET = "a secret for benchmarks that is used nowhere else and is long enough"
 PEERS = Path(__file__).parent / "peers"
@@ -73,8 +73,8 @@ class House:
 
 @contextmanager
 def open_house() -> Iterator[House]:
-    """A folder and a durable PostgreSQL cluster, gone after the run."""
-    folder = begin_run()
+    """A folder on a disk, and a durable PostgreSQL cluster in it; gone after the run."""
+    folder = begin_run(DISK)
     try:
         yield House(folder, start_postgres(folder, "-c shared_buffers=256MB"))
     finally:

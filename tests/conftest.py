@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin the run; a worker is told the folder of the run that it works for."""
     gc.disable()  # there is nothing to find while tests are collected, in more and more that stays
     given = getattr(config, "workerinput", {}).get("run_folder")
-    config.stash[RUN] = folder = Path(given) if given else servers.begin_run()
+    config.stash[RUN] = folder = Path(given) if given else servers.begin_run(servers.memory_or_disk())
     if not given and not config.option.basetemp:
         config.option.basetemp = folder / "tests"  # whoever wants to see what a test left names another one
 

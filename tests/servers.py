@@ -21,31 +21,30 @@ from tests.machine import absent, free_port, listens, program, wait_for
 START_SECONDS = 30
 STOP_SECONDS = 5
 RUN_PREFIX = "cairn-tests-"
-MEMORY = Path("/dev/shm")
+MEMORY, DISK = Path("/dev/shm"), Path(tempfile.gettempdir())
 MEMORY_BYTES = 4 << 30
 """What has to be free of it: some containers have next to nothing there."""
 # Tests kill the service, never PostgreSQL: its own durability would only cost time. So would tidying up.
 UNSAFE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 
 
-def begin_run() -> Path:
-    """A folder for what this run's workers share, after what killed runs left behind has been cleared.
-
-    It lies in memory where there is room: a disk would be waited for at each commit, to be ready for a loss of power,
-    and tests pull no more plugs than those of processes.
-    """
-    for left in (left for place in _places() for left in place.glob(f"{RUN_PREFIX}*")):
+def begin_run(place: Path) -> Path:
+    """A folder in `place` for what this run's workers share, after what killed runs left behind has been cleared."""
+    for left in (left for place in (place, DISK) for left in place.glob(f"{RUN_PREFIX}*")):
         if not _lives(int(left.name.removeprefix(RUN_PREFIX).split("-")[0])):
             end_run(left)
-    folder = Path(tempfile.mkdtemp(prefix=f"{RUN_PREFIX}{os.getpid()}-", dir=_places()[0]))
+    folder = Path(tempfile.mkdtemp(prefix=f"{RUN_PREFIX}{os.getpid()}-", dir=place))
     folder.chmod(0o711)  # the user postgres must be able to pass through
     return folder
 
 
-def _places() -> list[Path]:
-    usual = Path(tempfile.gettempdir())
+def memory_or_disk() -> Path:
+    """Memory where there is room: a disk would be waited for at each commit, to be ready for a loss of power.
+
+    Tests pull no more plugs than those of processes.
+    """
     is_roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
-    return [MEMORY, usual] if is_roomy else [usual]
+    return MEMORY if is_roomy else DISK
 
 
 def end_run(folder: Path) -> None:
