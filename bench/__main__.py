@@ -9,6 +9,7 @@ from bench.counting import measure_counting
 from bench.downloads import measure_downloads
 from bench.effort import FULL, QUICK, Effort
 from bench.lists import measure_lists
+from bench.processes import measure_processes
 from bench.results import Table, machine, write
 from bench.servers import House, open_house
 from bench.subscriptions import measure_subscriptions
@@ -22,6 +23,7 @@ PROMISES: dict[str, Callable[[House, Effort], Awaitable[Table]]] = {
     "subscriptions": measure_subscriptions,
     "transports": measure_transports,
     "counting": measure_counting,
+    "processes": measure_processes,
 }
 
 

@@ -109,11 +109,12 @@ async def _signed_in(issuer: TokenIssuer, place: Place) -> str:
 
 
 @asynccontextmanager
-async def stock(house: House, place: Place) -> AsyncIterator[Server]:
-    """Strawberry's stock view and Starlette's FileResponse."""
+async def stock(house: House, place: Place, processes: int = 1) -> AsyncIterator[Server]:
+    """Strawberry's stock view and Starlette's FileResponse, in as many processes as uvicorn is told."""
     folder = _folder(house, "stock")
     port = free_port()
-    with _process(port, sys.executable, "-m", "bench.stock", str(port), place.url, str(folder)) as pid:
+    given = str(port), place.url, str(folder), str(processes)
+    with _process(port, sys.executable, "-m", "bench.stock", *given) as pid:
         yield Server(port, pid, token_for(place.viewer_id), folder)
 
 

@@ -1,6 +1,6 @@
 """The reference's application: Strawberry's GraphQL view and Starlette's FileResponse on uvicorn, nothing tuned.
 
-`python -m bench.stock PORT DATABASE_URL FOLDER`; tokens are signed with KEY.
+`python -m bench.stock PORT DATABASE_URL FOLDER PROCESSES`; tokens are signed with KEY.
 """
 
 import sys
@@ -98,7 +98,17 @@ def make_stock(database_url: str, folder: Path) -> Starlette:
     )
 
 
+def made_of_arguments() -> Starlette:
+    """The application of one process, in each of which the arguments are the same."""
+    return make_stock(sys.argv[2], Path(sys.argv[3]))
+
+
 if __name__ == "__main__":
     uvicorn.run(
-        make_stock(sys.argv[2], Path(sys.argv[3])), port=int(sys.argv[1]), access_log=False, log_level="warning"
+        "bench.stock:made_of_arguments",
+        factory=True,
+        port=int(sys.argv[1]),
+        workers=int(sys.argv[4]),
+        access_log=False,
+        log_level="warning",
     )
