@@ -3,17 +3,20 @@
 import asyncio
 import hashlib
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from httpx2 import AsyncClient, HTTPError
 
 from tests.asking import Account, ask, log_in, sign_up, upload
 from tests.live import Live, serving
-from tests.machine import wait_for
+from tests.machine import PATIENCE_SECONDS, wait_for
 
 SENDERS = 6
+FILES_EACH = 6
 QUICK_LEASES = {"CAIRN_LEASE_SECONDS": "1", "CAIRN_ACCESS_TOKEN_SECONDS": "3600"}
 FILES = """query ($after: String) {
   files(first: 100, after: $after) { nodes { id name digest } pageInfo { hasNextPage endCursor } }
@@ -75,3 +78,42 @@ async def test_what_was_acknowledged_survives_and_nothing_else_is_left(
                 answer = await client.get(f"/files/{file['id']}/download", headers=ada.headers)
                 assert hashlib.sha256(answer.content).hexdigest() == file["digest"], "a row points at other bytes"
         await asyncio.to_thread(wait_for, lambda: blobs_in(service.data_folder) == len(files), 20)
+
+
+async def send_until_acknowledged(service: Live, asker: Account, sender: int) -> dict[str, str]:
+    """Upload some files, each as often as it takes, with a key of its own; what they are."""
+    sent: dict[str, str] = {}
+    for number in range(FILES_EACH):
+        content = random.Random(f"{sender} {number}").randbytes(random.choice([100, 70_000, 1_000_000])).hex().encode()
+        name = f"{sender}-{number}.txt"
+        while name not in sent:
+            with suppress(HTTPError):
+                async with AsyncClient(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
+                    payload = await upload(client, asker, name, content, idempotencyKey=name)
+                    assert payload["problems"] == []
+                    sent[name] = payload["file"]["digest"]
+        assert sent[name] == hashlib.sha256(content).hexdigest()
+    return sent
+
+
+@pytest.mark.slow
+async def test_one_process_after_another_dies_and_each_file_is_there_once(postgres_url: str, tmp_path: Path) -> None:
+    environment = QUICK_LEASES | {"CAIRN_DATABASE_URL": postgres_url, "CAIRN_PROCESSES": "2"}
+    with serving(tmp_path, environment) as service:
+        async with AsyncClient(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
+            ada = await sign_up(client)
+            above = psutil.Process(service.process.pid)
+            senders = [asyncio.create_task(send_until_acknowledged(service, ada, sender)) for sender in range(SENDERS)]
+            killed: set[int] = set()
+            while not all(sender.done() for sender in senders):
+                await asyncio.sleep(1)
+                for child in [child for child in above.children() if child.pid not in killed][:1]:
+                    child.kill()
+                    killed.add(child.pid)
+            sent = {name: digest for sender in senders for name, digest in (await sender).items()}
+            assert len(killed) > 1
+            files = await listed(client, ada)
+            assert sorted((file["name"], file["digest"]) for file in files) == sorted(sent.items())
+        await asyncio.to_thread(wait_for, lambda: blobs_in(service.data_folder) == len(files), PATIENCE_SECONDS)
+        assert blobs_in(service.data_folder) == len(files)
+        assert service.stop() == 0
