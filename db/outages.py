@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from typing import Final
 
+from asyncpg.exceptions import InterfaceError, InternalClientError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 PASSING: Final = (ConnectionError, socket.gaierror, TimeoutError, NoConnectionLeft)
@@ -11,6 +12,11 @@ POSTGRESQL_CLASSES: Final = ("08", "53", "57")
 """Appendix A of PostgreSQL's manual: connections, resources that ran out, and what its operator does."""
 SQLITE_CODES: Final = frozenset({5, 10, 13, 14})
 """SQLITE_BUSY, SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN, without what extended codes add above the first byte."""
+CLOSED: Final = "connection is closed"
+"""How PostgreSQL's driver ends its sentences where a connection had been lost before it was asked something."""
+TOLD_UNASKED: Final = "another operation (2) is in progress"
+"""What it says where the server has spoken without being asked, which is to say why it hangs up, and has not hung up
+yet: the moment is short, but whoever asks many questions meets it. Its other numbers are those of its own faults."""
 
 
 def is_outage(fault: BaseException) -> bool:
@@ -27,4 +33,12 @@ def _causes(fault: BaseException | None) -> Iterator[BaseException]:
 def _says_so(fault: BaseException) -> bool:
     state = getattr(fault, "sqlstate", None) or ""
     code = getattr(fault, "sqlite_errorcode", None) or 0
-    return isinstance(fault, PASSING) or state[:2] in POSTGRESQL_CLASSES or code & 0xFF in SQLITE_CODES
+    is_known = isinstance(fault, PASSING) or state[:2] in POSTGRESQL_CLASSES or code & 0xFF in SQLITE_CODES
+    return is_known or _is_lost_connection(fault)
+
+
+def _is_lost_connection(fault: BaseException) -> bool:
+    """Whether the driver itself refused to ask. It does the same to whoever uses it wrongly, in other words."""
+    told = str(fault)
+    is_closed = isinstance(fault, InterfaceError) and told.endswith(CLOSED)
+    return is_closed or (isinstance(fault, InternalClientError) and told.endswith(TOLD_UNASKED))

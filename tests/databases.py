@@ -85,6 +85,12 @@ class Databases:
             drop_database(own)
 
 
+async def end_others(own: URL) -> None:
+    """End all connections to a database; they have ended then."""
+    async with _connected(own) as connection:
+        await connection.execute(END_OTHERS)
+
+
 async def _schema_of(own: URL) -> Schema:
     async with _connected(own) as connection:
         return await _read_schema(connection)

@@ -33,7 +33,7 @@ DOORWAYS = {
     "aiosmtplib": ["api/mail.py"],
     "aiosqlite": ["db/embedded.py"],
     "alembic": ["db/engine.py", "db/migrations/*"],
-    "asyncpg": ["db/opening.py", "db/violations.py"],
+    "asyncpg": ["db/opening.py", "db/outages.py", "db/violations.py"],
     "cryptography": ["api/secrets.py", "api/seals.py"],
     "dotenv": ["api/variables.py"],
     "email_validator": ["domain/emails.py"],

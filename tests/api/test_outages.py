@@ -1,28 +1,44 @@
 """A database that is away: clients are told that it passes, in the form of all refusals, and the log has the fault."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
+from sqlalchemy.engine.url import make_url
 
 from api.app import create_app
+from api.parts import parts_of
 from api.ports import SystemRandomness
 from api.settings import Settings
 from domain.key_secrets import draw_prefix, draw_secret
+from tests.asking import HASHING_BYTES
+from tests.databases import end_others
 from tests.lifespan import running
 from tests.machine import free_port
 
 KEY = {"X-API-Key": draw_secret(SystemRandomness(), draw_prefix(SystemRandomness())).text}
 LOGIN = 'mutation { login(input: {username: "ada", password: "a quiet harbour"}) { accessToken } }'
+DOWNLOAD = "/files/file_01a219f197aa71b7aa869dc4759feafc/download"
+ASKERS = 20
+ENDS = 5
+
+
+@asynccontextmanager
+async def asking(folder: Path, database_url: str) -> AsyncIterator[AsyncClient]:
+    """A client of a service with this database."""
+    settings = Settings(data_folder=folder, database_url=database_url, disk_floor_bytes=0, rate_limits=False)
+    app = create_app(settings, parts_of(settings, HASHING_BYTES))
+    transport = ASGITransport(app, raise_app_exceptions=False)
+    async with running(app), AsyncClient(transport=transport, base_url="http://cairn.test") as client:
+        yield client
 
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[AsyncClient]:
-    url = f"postgresql://cairn:hunter2@127.0.0.1:{free_port()}/cairn"
-    app = create_app(Settings(data_folder=tmp_path, database_url=url, disk_floor_bytes=0))
-    transport = ASGITransport(app, raise_app_exceptions=False)
-    async with running(app), AsyncClient(transport=transport, base_url="http://cairn.test") as client:
+    async with asking(tmp_path, f"postgresql://cairn:hunter2@127.0.0.1:{free_port()}/cairn") as client:
         yield client
 
 
@@ -48,7 +64,25 @@ async def test_it_is_told_of_a_whole_request(client: AsyncClient) -> None:
 
 
 async def test_it_is_told_elsewhere_as_a_problem(client: AsyncClient) -> None:
-    answer = await client.get("/files/file_01a219f197aa71b7aa869dc4759feafc/download", headers=KEY)
+    answer = await client.get(DOWNLOAD, headers=KEY)
     assert_unavailable(answer)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "UNAVAILABLE"
+
+
+async def test_it_is_told_whatever_was_under_way_when_connections_were_ended(tmp_path: Path, postgres_url: str) -> None:
+    async def ask_again_and_again() -> None:
+        while not over.is_set():
+            answers.append(await client.get(DOWNLOAD, headers=KEY))
+            answers.append(await client.post("/graphql", json={"query": LOGIN}))
+
+    over, answers = asyncio.Event(), list[Response]()
+    async with asking(tmp_path, postgres_url) as client:
+        askers = [asyncio.create_task(ask_again_and_again()) for _ in range(ASKERS)]
+        for _ in range(ENDS):
+            await asyncio.sleep(0.02)
+            await end_others(make_url(postgres_url))
+        over.set()
+        await asyncio.gather(*askers)
+    assert {answer.status_code for answer in answers} == {200, 401, 503}
+    assert not [answer for answer in answers if "INTERNAL" in answer.text]
