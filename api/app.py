@@ -23,9 +23,10 @@ from api.health import Health, Part, health_routes
 from api.key_set import key_set_route
 from api.lifespan import lifespan_of
 from api.limits import Counting, RequestLimits
-from api.logs import get_logger
+from api.logs import get_logger, tell_fault
 from api.metrics import Metrics
 from api.operations import Operations
+from api.outages import Outages
 from api.parting import Parting
 from api.parts import Parts, parts_of
 from api.problems import problem, problem_response
@@ -157,7 +158,7 @@ def _health(parts: Parts) -> Health:
 
 def _around(app: ASGIApp, settings: Settings, parts: Parts) -> ASGIApp:
     """The application inside what every request passes through, from the inside out."""
-    app = RequestLimits(app, parts.ports, facts_of, _too_many)
+    app = RequestLimits(Outages(app), parts.ports, facts_of, _too_many)
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
@@ -198,13 +199,14 @@ async def _not_served(request: Request, error: Exception) -> Response:
 
 
 async def _fault(metrics: Metrics, request: Request, error: Exception) -> Response:
-    metrics.faulted()
     outage = outage_of(error)
     if outage is not None:
+        _report(metrics, error)
         return problem_response(outage, request.state.request_id)
+    metrics.faulted()  # the server logs it
     return problem(500, "INTERNAL", MASKED, request.state.request_id)
 
 
 def _report(metrics: Metrics, error: BaseException) -> None:
     metrics.faulted()
-    _log.error("fault", exc_info=error)
+    tell_fault(_log, "fault", error)

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from api.logs import get_logger
+from api.logs import get_logger, tell_fault
 from db.engine import Database
 from domain.analytics_folding import fold
 
@@ -17,8 +17,8 @@ async def fold_until(stopping: asyncio.Event, db: Database, pause_seconds: float
     while not stopping.is_set():
         try:
             await fold(db)
-        except Exception:  # noqa: BLE001 - whatever it is, the next time may do better
-            _log.exception("deltas could not be folded")
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the next time may do better
+            tell_fault(_log, "deltas could not be folded", fault)
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_seconds):
                 await stopping.wait()

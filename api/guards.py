@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from api.credentials import Standing
-from api.logs import get_logger
+from api.logs import get_logger, tell_fault
 from db.bus import Bus
 from domain import topics
 from domain.errors import BadCredential, Refusal
@@ -59,8 +59,8 @@ class Guard:
                     await self.require()
                 except BadCredential as refusal:
                     return refusal
-                except Exception:  # noqa: BLE001 - it says nothing of the credential, and nothing is told without it
-                    _log.warning("a credential could not be looked at", exc_info=True)
+                except Exception as fault:  # noqa: BLE001 - it says nothing of the credential; nothing is told without it
+                    tell_fault(_log, "a credential could not be looked at", fault)
         finally:
             if stop is not None:
                 stop()

@@ -10,7 +10,7 @@ from contextvars import Context
 from functools import partial
 from uuid import UUID
 
-from api.logs import get_logger
+from api.logs import get_logger, tell_fault
 from db.engine import Database
 from domain.api_keys import USE_INTERVAL, note_uses
 from domain.key_holders import KeyHolder
@@ -66,8 +66,8 @@ class KeyUses:
                     await asyncio.wait_for(self._closing.wait(), self._wait_seconds)
                 noted, self._waiting = self._waiting, set()
                 await self._write(sorted(noted))
-        except Exception:  # noqa: BLE001 - whatever it is, the next use is noted instead
-            _log.exception("uses of API keys could not be written")
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the next use is noted instead
+            tell_fault(_log, "uses of API keys could not be written", fault)
         finally:
             self._writing = None
 

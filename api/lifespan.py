@@ -9,7 +9,7 @@ from datetime import timedelta
 from starlette.applications import Starlette
 
 from api.folding import fold_until
-from api.logs import get_logger
+from api.logs import get_logger, tell_fault
 from api.mail import warn_if_off
 from api.metrics_port import metrics_port
 from api.parts import Parts, worker_of
@@ -100,8 +100,8 @@ async def _sweep_until(stopping: asyncio.Event, parts: Parts, lease_seconds: flo
 async def _attempted(sweeping: Awaitable[None]) -> None:
     try:
         await sweeping
-    except Exception:  # noqa: BLE001 - whatever it is, the next round may do better
-        _log.exception("sweep failed")
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the next round may do better
+        tell_fault(_log, "sweep failed", fault)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

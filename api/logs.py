@@ -15,6 +15,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from db.outages import described, is_outage
+
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 HIDDEN = frozenset(
@@ -30,6 +32,19 @@ TELLTALES = {"aiosqlite": logging.INFO, SOCKETS_LOGGER: logging.WARNING}
 def get_logger(name: str) -> FilteringBoundLogger:
     """A logger whose lines carry this name, usually the module's."""
     return cast("FilteringBoundLogger", structlog.get_logger(name))
+
+
+def tell_fault(logger: FilteringBoundLogger, event: str, fault: BaseException, **facts: object) -> None:
+    """Log a fault: with its traceback, but in one line where the database is out of order.
+
+    Everyone meets it then, many times a second, and where the code was when it did explains nothing. Whoever wants to
+    know has the level `debug`.
+    """
+    if not is_outage(fault):
+        logger.error(event, exc_info=fault, **facts)
+        return
+    logger.warning(event, outage=described(fault), **facts)
+    logger.debug(event, exc_info=fault, **facts)
 
 
 def choose_format(wanted: Literal["auto", "console", "json"], output: TextIO) -> Literal["console", "json"]:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from api.logs import get_logger
+from api.logs import get_logger, tell_fault
 from db.engine import Database
 from domain.downloads import Download, DownloadRecord, record_downloads
 from domain.events import RequestFacts
@@ -190,7 +190,7 @@ class DownloadRecorder:
             self._waiting = dict.fromkeys(batch) | self._waiting
             if not isinstance(fault, Exception):
                 raise
-            _log.exception("downloads could not be written", waiting=len(self._waiting))
+            tell_fault(_log, "downloads could not be written", fault, waiting=len(self._waiting))
             self._give_up_oldest()
             return False
         return True

@@ -15,7 +15,7 @@ from time import perf_counter
 from traceback import format_tb
 from uuid import uuid4
 
-from api.logs import get_logger
+from api.logs import get_logger, tell_fault
 from db.engine import Database, Transaction
 from db.jobs import Lease
 from db.rows import JobRow
@@ -98,8 +98,8 @@ class Worker:
             if self._has_overslept(lease.now):
                 await self._renew(dict(self._runs))
             taken = await self._claim(room, lease) if room else []
-        except Exception:  # noqa: BLE001 - whatever the database has, it may be over next time
-            _log.exception("jobs could not be claimed")
+        except Exception as fault:  # noqa: BLE001 - whatever the database has, it may be over next time
+            tell_fault(_log, "jobs could not be claimed", fault)
             await self._rest(self._pace.patience_seconds)
             return False
         for run in taken:
@@ -159,8 +159,8 @@ class Worker:
             try:
                 async with self._db.transaction() as tx:
                     return await write(tx)
-            except Exception:  # noqa: BLE001 - see above
-                _log.exception("the end of a job could not be written", job=run.job.id.hex)
+            except Exception as fault:  # noqa: BLE001 - see above
+                tell_fault(_log, "the end of a job could not be written", fault, job=run.job.id.hex)
                 await asyncio.sleep(self._pace.patience_seconds)
 
     async def _renew_until_the_end(self) -> None:
@@ -170,8 +170,8 @@ class Worker:
                     await self._ended.wait()
             try:
                 await self._renew(dict(self._runs))
-            except Exception:  # noqa: BLE001 - there are two more tries before a lease is over
-                _log.exception("leases of jobs could not be renewed")
+            except Exception as fault:  # noqa: BLE001 - there are two more tries before a lease is over
+                tell_fault(_log, "leases of jobs could not be renewed", fault)
                 now = self._clock.now()
                 self._lose([task for task, run in self._runs.items() if run.leased_until <= now])
 
@@ -214,8 +214,8 @@ class Worker:
             async with self._db.transaction() as tx:
                 for job in left:
                     await jobs.give_back(tx, job, self._clock.now())
-        except Exception:  # noqa: BLE001 - then their leases run out
-            _log.exception("jobs could not be given back")
+        except Exception as fault:  # noqa: BLE001 - then their leases run out
+            tell_fault(_log, "jobs could not be given back", fault)
 
 
 async def _finish(job: JobRow, tx: Transaction) -> Fate:

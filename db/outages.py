@@ -21,13 +21,26 @@ yet: the moment is short, but whoever asks many questions meets it. Its other nu
 
 def is_outage(fault: BaseException) -> bool:
     """Whether the database is out of order. What was being committed then may be there, or not."""
-    return any(_says_so(cause) for cause in _causes(fault))
+    return any(map(_says_so, _causes(fault)))
+
+
+def described(outage: BaseException) -> str:
+    """An outage in one line for operators: the class, the code and the words of what it goes back to."""
+    causes = [cause for cause in _causes(outage) if _says_so(cause)]
+    # What a server has said is more than that it hung up then, and what the driver says of it is more than both.
+    cause = ([cause for cause in causes if _code_of(cause)] or causes)[-1]
+    name = f"{type(cause).__name__} {_code_of(cause)}".rstrip()
+    return ": ".join(filter(None, [name, str(cause).partition("\n")[0]]))
 
 
 def _causes(fault: BaseException | None) -> Iterator[BaseException]:
     while fault is not None:
         yield fault
         fault = fault.__cause__
+
+
+def _code_of(fault: BaseException) -> str:
+    return getattr(fault, "sqlstate", None) or getattr(fault, "sqlite_errorname", None) or ""
 
 
 def _says_so(fault: BaseException) -> bool:

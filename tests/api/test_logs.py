@@ -66,6 +66,33 @@ def test_lines_are_json_with_the_requests_id(output: Output) -> None:
     assert "request_id" not in second
 
 
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_a_fault_is_logged_with_its_traceback(output: Output, level: str) -> None:
+    logs.configure_logs(level, "json", output)
+    logs.tell_fault(logs.get_logger("api.some"), "some failed", raised(KeyError("gone")), count=5)
+    [line] = output.lines()
+    assert (line["event"], line["level"], line["count"]) == ("some failed", "error", 5)
+    assert line["exception"].endswith("KeyError: 'gone'")
+
+
+def test_an_outage_is_logged_in_one_line(output: Output) -> None:
+    logs.configure_logs("info", "json", output)
+    logs.tell_fault(logs.get_logger("api.some"), "some failed", raised(ConnectionResetError("over\nand out")), count=5)
+    [line] = output.lines()
+    assert (line["event"], line["level"], line["count"]) == ("some failed", "warning", 5)
+    assert line["outage"] == "ConnectionResetError: over"
+    assert "exception" not in line
+
+
+def test_whoever_looks_closer_sees_where_an_outage_was_met(output: Output) -> None:
+    logs.configure_logs("debug", "json", output)
+    logs.tell_fault(logs.get_logger("api.some"), "some failed", raised(ConnectionResetError("over")), count=5)
+    _, closer = output.lines()
+    assert (closer["event"], closer["level"], closer["count"]) == ("some failed", "debug", 5)
+    assert closer["exception"].startswith("Traceback")
+    assert closer["exception"].endswith("ConnectionResetError: over")
+
+
 def test_what_is_below_the_level_is_not_logged(output: Output) -> None:
     logs.configure_logs("warning", "json", output)
     logs.get_logger("api.some").info("quiet")
@@ -194,6 +221,12 @@ def test_the_format_follows_the_terminal_unless_it_is_set(
 ) -> None:
     output.is_terminal = is_terminal
     assert logs.choose_format(wanted, output) == chosen
+
+
+def raised(fault: Exception) -> Exception:
+    with pytest.raises(type(fault)):
+        raise fault
+    return fault
 
 
 def raise_key_error() -> None:

@@ -1,15 +1,19 @@
-"""A database that is away: clients are told that it passes, in the form of all refusals, and the log has the fault."""
+"""A database that is away: clients are told that it passes, in the form of all refusals, and the log has a line."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy.engine.url import make_url
+from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from api.app import create_app
+from api.outages import Outages
 from api.parts import parts_of
 from api.ports import SystemRandomness
 from api.settings import Settings
@@ -31,8 +35,8 @@ async def asking(folder: Path, database_url: str) -> AsyncIterator[AsyncClient]:
     """A client of a service with this database."""
     settings = Settings(data_folder=folder, database_url=database_url, disk_floor_bytes=0, rate_limits=False)
     app = create_app(settings, parts_of(settings, HASHING_BYTES))
-    transport = ASGITransport(app, raise_app_exceptions=False)
-    async with running(app), AsyncClient(transport=transport, base_url="http://cairn.test") as client:
+    # What the application raises, its server logs: here it would be the client that raises it.
+    async with running(app), AsyncClient(transport=ASGITransport(app), base_url="http://cairn.test") as client:
         yield client
 
 
@@ -42,14 +46,40 @@ async def client(tmp_path: Path) -> AsyncIterator[AsyncClient]:
         yield client
 
 
+@pytest.fixture
+def told() -> Iterator[list[EventDict]]:
+    with capture_logs() as lines:
+        yield lines
+
+
+async def nothing() -> Message:
+    raise NotImplementedError
+
+
+async def nowhere(_message: Message) -> None:
+    raise NotImplementedError
+
+
 def assert_unavailable(answer: Response) -> None:
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert "hunter2" not in answer.text
 
 
+async def ask_for_a_field(client: AsyncClient) -> Response:
+    return await client.post("/graphql", json={"query": LOGIN})
+
+
+async def ask_for_a_request(client: AsyncClient) -> Response:
+    return await client.post("/graphql", json={"query": "{ viewer { id } }"}, headers=KEY)
+
+
+async def ask_elsewhere(client: AsyncClient) -> Response:
+    return await client.get(DOWNLOAD, headers=KEY)
+
+
 async def test_it_is_told_of_a_field(client: AsyncClient) -> None:
-    answer = (await client.post("/graphql", json={"query": LOGIN})).json()
+    answer = (await ask_for_a_field(client)).json()
     assert answer["data"] is None
     [error] = answer["errors"]
     assert (error["path"], error["extensions"]["code"]) == (["login"], "UNAVAILABLE")
@@ -58,23 +88,51 @@ async def test_it_is_told_of_a_field(client: AsyncClient) -> None:
 
 
 async def test_it_is_told_of_a_whole_request(client: AsyncClient) -> None:
-    answer = await client.post("/graphql", json={"query": "{ viewer { id } }"}, headers=KEY)
+    answer = await ask_for_a_request(client)
     assert_unavailable(answer)
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
 
 
 async def test_it_is_told_elsewhere_as_a_problem(client: AsyncClient) -> None:
-    answer = await client.get(DOWNLOAD, headers=KEY)
+    answer = await ask_elsewhere(client)
     assert_unavailable(answer)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "UNAVAILABLE"
 
 
+@pytest.mark.parametrize("ask", [ask_for_a_field, ask_for_a_request, ask_elsewhere])
+async def test_the_log_has_one_line_for_each_and_how_it_came_about_for_whoever_looks_closer(
+    client: AsyncClient, told: list[EventDict], ask: Callable[[AsyncClient], Awaitable[Response]]
+) -> None:
+    await ask(client)
+    line, closer = (line for line in told if line["event"] == "fault")
+    assert line.pop("outage").startswith("ConnectionRefusedError: [Errno 111] ")
+    assert line == {"event": "fault", "log_level": "warning"}
+    assert isinstance(closer.pop("exc_info"), ConnectionRefusedError)
+    assert closer == {"event": "fault", "log_level": "debug"}
+
+
+async def test_other_faults_are_left_to_the_server() -> None:
+    async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await Outages(broken)({"type": "http"}, nothing, nowhere)
+
+
+async def test_so_is_whatever_ends_the_application_itself() -> None:
+    async def away(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ConnectionRefusedError
+
+    with pytest.raises(ConnectionRefusedError):
+        await Outages(away)({"type": "lifespan"}, nothing, nowhere)
+
+
 async def test_it_is_told_whatever_was_under_way_when_connections_were_ended(tmp_path: Path, postgres_url: str) -> None:
     async def ask_again_and_again() -> None:
         while not over.is_set():
-            answers.append(await client.get(DOWNLOAD, headers=KEY))
-            answers.append(await client.post("/graphql", json={"query": LOGIN}))
+            answers.append(await ask_elsewhere(client))
+            answers.append(await ask_for_a_field(client))
 
     over, answers = asyncio.Event(), list[Response]()
     async with asking(tmp_path, postgres_url) as client:

@@ -10,7 +10,7 @@ from sqlalchemy.engine.url import make_url
 
 from db.engine import Database
 from db.frequent import FrequentSelect
-from db.outages import is_outage
+from db.outages import described, is_outage
 from tests.databases import end_others
 from tests.machine import free_port
 
@@ -74,7 +74,9 @@ async def test_a_server_that_is_away_is_an_outage(host: str) -> None:
 
 
 async def test_a_connection_that_is_lost_is_an_outage(postgres_url: str) -> None:
-    assert is_outage(await fault_of(postgres_url, END_ME))
+    fault = await fault_of(postgres_url, END_ME)
+    assert is_outage(fault)
+    assert described(fault) == "AdminShutdownError 57P01: terminating connection due to administrator command"
 
 
 async def test_so_it_is_where_the_driver_is_asked_by_itself(postgres_url: str) -> None:
@@ -129,7 +131,13 @@ async def test_two_questions_at_once_on_one_connection_are_none(postgres_url: st
 
 async def test_a_full_disk_is_an_outage(tmp_path: Path) -> None:
     full = ["CREATE TABLE own (a)", "PRAGMA max_page_count = 3", "INSERT INTO own VALUES (zeroblob(100000))"]
-    assert is_outage(await fault_of(f"sqlite+aiosqlite:///{tmp_path}/own.db", *full))
+    fault = await fault_of(f"sqlite+aiosqlite:///{tmp_path}/own.db", *full)
+    assert is_outage(fault)
+    assert described(fault) == "OperationalError SQLITE_FULL: database or disk is full"
+
+
+async def test_one_without_words_is_described_by_its_class() -> None:
+    assert described(TimeoutError()) == "TimeoutError"
 
 
 async def test_what_does_not_pass_by_itself_is_none(database_url: str) -> None:
