@@ -1,22 +1,24 @@
 """Answers as an event stream: server-sent events, in the distinct connections mode of the GraphQL over SSE protocol.
 
-Each answer is an event `next`, and `complete` follows the last. A stream ends with its credential, with its reader, and
-when the service stops, without `complete`; a reader that is slow is waited for, and what cannot wait for it is the
-subscription's business.
+Each answer is an event `next`, and `complete` follows the last. A stream ends with its credential, with a fault, with
+its reader, and when the service stops, without `complete`; a reader that is slow is waited for, and what cannot wait
+for it is the subscription's business.
 """
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from api.asking import request_id_of
 from api.connections import stopping_of
 from api.guards import Guard
 from api.operations import Answers
 from domain.errors import BadCredential, Refusal
-from schema.answers import refused
+from schema.answers import Report, fault_body, refused
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 HEADERS: Final = (
@@ -29,10 +31,19 @@ _COMPLETE: Final = b"event: complete\ndata:\n\n"
 _NOTHING: Final = b":\n\n"
 
 
-async def send_stream(answers: Answers, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """Answers on their way out, who watches over their reader, and who is told of faults in between."""
+
+    answers: Answers
+    guard: Guard
+    report: Report
+
+
+async def send_stream(streamed: Streamed, scope: Scope, receive: Receive, send: Send) -> None:
     """Send answers until there are no more, or nobody who may read them."""
     await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
-    stream = _Stream(answers, guard, send)
+    stream = _Stream(streamed, request_id_of(scope), send)
     try:
         await stream.run(scope, receive)
     finally:
@@ -40,9 +51,11 @@ async def send_stream(answers: Answers, guard: Guard, scope: Scope, receive: Rec
 
 
 class _Stream:
-    def __init__(self, answers: Answers, guard: Guard, send: Send) -> None:
-        self._answers = answers
-        self._guard = guard
+    def __init__(self, streamed: Streamed, request_id: str | None, send: Send) -> None:
+        self._answers = streamed.answers
+        self._guard = streamed.guard
+        self._report = streamed.report
+        self._request_id = request_id
         self._send = send
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -97,6 +110,10 @@ class _Stream:
         except BadCredential as refusal:
             await self._answers.aclose()
             return _refusal(refusal)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the reader is told why nothing more comes
+            self._report(fault)
+            await self._answers.aclose()
+            return fault_body(fault, self._request_id)
         return answer
 
     async def _write(self, body: bytes, *, is_last: bool = False) -> None:

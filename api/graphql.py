@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from api.bodies import body_of, from_json, from_url, read_body
 from api.credentials import UNKNOWN, Standing, address_of
 from api.envelope import EnvelopeBreach, SenderGone
-from api.event_streams import send_stream
+from api.event_streams import Streamed, send_stream
 from api.gate import Gate, Incoming
 from api.guards import Guard
 from api.negotiation import (
@@ -31,7 +31,7 @@ from api.negotiation import (
     check_preflight,
     takes_streams,
 )
-from api.operations import Answers, Asker, Operations
+from api.operations import Asker, Operations
 from api.problems import STATUS, headers_of
 from api.streams import Streams
 from domain.errors import ExpiredCredential, Refusal
@@ -68,14 +68,6 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Streamed:
-    """Answers on their way out as an event stream."""
-
-    answers: Answers
-    guard: Guard
-
-
-@dataclass(frozen=True, slots=True)
 class GraphQLEndpoint:
     """An ASGI application for one path.
 
@@ -97,7 +89,7 @@ class GraphQLEndpoint:
         """Answer one request."""
         headers = Headers(scope=scope)
         media_type = AnswerType.JSON
-        response: Response | _Streamed
+        response: Response | Streamed
         try:
             is_page_offered = self.page is not None and scope["method"] == "GET"
             media_type = answer_type(_accepted(headers), page=is_page_offered)
@@ -105,19 +97,19 @@ class GraphQLEndpoint:
                 response = self.page()
             else:
                 answer = await self._answer(scope, headers, receive, media_type)
-                response = answer if isinstance(answer, _Streamed) else _response(answer, media_type)
+                response = answer if isinstance(answer, Streamed) else _response(answer, media_type)
         except SenderGone:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a GraphQL body
             response = _response(self._refused(error, self.operations.facts_of(scope).request_id), media_type)
-        if isinstance(response, _Streamed):
+        if isinstance(response, Streamed):
             await self._stream(response, scope, receive, send)
         else:
             await response(scope, receive, send)
 
     async def _answer(
         self, scope: Scope, headers: Headers, receive: Receive, media_type: AnswerType
-    ) -> Answer | _Streamed:
+    ) -> Answer | Streamed:
         method = scope["method"]
         if method not in {"GET", "POST"}:
             raise MethodUnsupported(f"{method} is not served here.")
@@ -136,7 +128,9 @@ class GraphQLEndpoint:
         if prepared.kind is OperationType.SUBSCRIPTION or media_type is AnswerType.STREAM:
             if not takes_streams(_accepted(headers)):
                 raise NothingAcceptable(f"The answers to a subscription are a stream: accept {AnswerType.STREAM}.")
-            return _Streamed(self.operations.answers(prepared, variables, asker), self.guard(asker.standing))
+            return Streamed(
+                self.operations.answers(prepared, variables, asker), self.guard(asker.standing), self.report
+            )
         return Answer(await self.operations.execute(prepared, variables, asker))
 
     async def _upload(self, asker: Asker, headers: Headers, receive: Receive) -> Answer:
@@ -145,10 +139,10 @@ class GraphQLEndpoint:
         async with self.gate.receive(incoming, asker.viewer, partial(self.operations.allow, asker)) as operation:
             return Answer(await self.operations.execute(operation.prepared, operation.variables, asker))
 
-    async def _stream(self, streamed: _Streamed, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _stream(self, streamed: Streamed, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             with self.streams.open(streamed.guard.viewer, address_of(scope)):
-                await send_stream(streamed.answers, streamed.guard, scope, receive, send)
+                await send_stream(streamed, scope, receive, send)
         except TooManyStreams as refusal:
             self.operations.count_early_end(refusal)
             await _response(_refusal(refusal), AnswerType.STREAM)(scope, receive, send)

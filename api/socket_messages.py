@@ -70,6 +70,14 @@ def too_many(reason: str = "Too many initialisation requests") -> Close:
     return Close(4429, reason)
 
 
+def try_later(reason: str) -> Close:
+    """Something that the service needs is out of order for now.
+
+    Clients connect anew after this code, which is of the registry of RFC 6455, and not after the one of `broken`.
+    """
+    return Close(1013, reason)
+
+
 def broken() -> Close:
     """The service met a fault."""
     return Close(4500, "Internal server error")

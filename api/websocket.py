@@ -26,12 +26,14 @@ from api.socket_messages import (
     read_message,
     too_many,
     too_slow_to_begin,
+    try_later,
     unauthorized,
     unknown_subprotocol,
 )
 from api.socket_operations import SocketGone, SocketOperations
 from api.streams import Streams
 from domain.errors import BadCredential, Refusal
+from domain.outages import outage_of
 from domain.stream_errors import TooManyStreams
 from schema.answers import Report
 
@@ -92,7 +94,8 @@ class GraphQLSockets:
             raise
         except Exception as fault:  # noqa: BLE001 - whatever it is, the client is told that it is ours
             self.report(fault)
-            await connection.close(broken())
+            outage = outage_of(fault)
+            await connection.close(broken() if outage is None else try_later(outage.message))
 
 
 class _Connection:

@@ -18,23 +18,34 @@ from api.outages import Outages
 from api.parts import parts_of
 from api.ports import SystemRandomness
 from api.settings import Settings
+from db.bus import News
 from domain.key_secrets import draw_prefix, draw_secret
-from tests.asking import HASHING_BYTES
+from tests.api.frames import dialled, init, opened, subscribe, text
+from tests.api.hostile_messages import WATCH
+from tests.api.inside import Inside, inside
+from tests.api.test_hostile_streams import get
+from tests.asking import HASHING_BYTES, sign_up
 from tests.databases import end_others
 from tests.lifespan import running
 from tests.machine import free_port
+from tests.relays import Relay, relayed
 
 KEY = {"X-API-Key": draw_secret(SystemRandomness(), draw_prefix(SystemRandomness())).text}
 LOGIN = 'mutation { login(input: {username: "ada", password: "a quiet harbour"}) { accessToken } }'
 DOWNLOAD = "/files/file_01a219f197aa71b7aa869dc4759feafc/download"
+CHANGE = {"kind": "file.renamed", "file": "0" * 32, "actor": None, "at": "2026-01-01T00:00:00+00:00"}
 ASKERS = 20
 ENDS = 5
+
+
+def settings_of(folder: Path, database_url: str) -> Settings:
+    return Settings(data_folder=folder, database_url=database_url, disk_floor_bytes=0, rate_limits=False)
 
 
 @asynccontextmanager
 async def asking(folder: Path, database_url: str) -> AsyncIterator[AsyncClient]:
     """A client of a service with this database."""
-    settings = Settings(data_folder=folder, database_url=database_url, disk_floor_bytes=0, rate_limits=False)
+    settings = settings_of(folder, database_url)
     app = create_app(settings, parts_of(settings, HASHING_BYTES))
     # What the application raises, its server logs: here it would be the client that raises it.
     async with running(app), AsyncClient(transport=ASGITransport(app), base_url="http://cairn.test") as client:
@@ -111,6 +122,41 @@ async def test_the_log_has_one_line_for_each_and_how_it_came_about_for_whoever_l
     assert line == {"event": "fault", "log_level": "warning"}
     assert isinstance(closer.pop("exc_info"), ConnectionRefusedError)
     assert closer == {"event": "fault", "log_level": "debug"}
+
+
+@pytest.fixture
+async def cuttable(tmp_path: Path, postgres_url: str) -> AsyncIterator[tuple[Inside, Relay]]:
+    """A service on a socket whose database can be taken away."""
+    async with relayed(postgres_url) as relay, inside(settings_of(tmp_path, relay.url)) as service:
+        yield service, relay
+
+
+async def test_a_connection_that_cannot_be_opened_is_closed_for_now(cuttable: tuple[Inside, Relay]) -> None:
+    service, relay = cuttable
+    ada = await sign_up(service.client)
+    await relay.cut()
+    async with opened(service.port) as raw:
+        await raw.send(init(ada.token))
+        assert await raw.ended() == (1013, "The service's database is out of order for now.")
+
+
+async def test_subscriptions_end_with_it_and_connections_do_not(cuttable: tuple[Inside, Relay]) -> None:
+    service, relay = cuttable
+    ada = await sign_up(service.client)
+    async with opened(service.port, ada.token) as raw, dialled(service.port) as stream:
+        await raw.send(subscribe("1", WATCH))
+        await stream.send(get(WATCH, ada.headers))
+        assert await stream.status() == 200
+        assert await service.watched("files:", 2)
+        await relay.cut()
+        files = [topic for topic in service.parts.db.bus.topics if topic.startswith("files:")]
+        service.parts.db.bus.tell([News(topic, CHANGE) for topic in files])
+        message = await raw.message()
+        assert (message["id"], message["type"]) == ("1", "error")
+        assert message["payload"][0]["extensions"]["code"] == "UNAVAILABLE"
+        assert b'"UNAVAILABLE"' in await stream.reader.readuntil(b"event: complete")
+        await raw.send(text({"type": "ping"}))
+        assert await raw.message() == {"type": "pong"}
 
 
 async def test_other_faults_are_left_to_the_server() -> None:

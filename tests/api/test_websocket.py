@@ -75,12 +75,12 @@ async def test_who_does_not_begin_is_not_waited_for() -> None:
 
 async def test_a_fault_of_the_service_is_told_as_one_and_reported() -> None:
     async def break_down(_credential: Credential | None, _scope: Scope) -> Standing:
-        raise ConnectionRefusedError
+        raise ZeroDivisionError
 
     line = Line(INIT, identify=break_down)
     await line.talk(LIMITS)
     assert line.sent[-1]["code"] == 4500
-    assert [type(fault) for fault in line.faults] == [ConnectionRefusedError]
+    assert [type(fault) for fault in line.faults] == [ZeroDivisionError]
     assert line.streams.count == 0
 
 
