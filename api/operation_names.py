@@ -10,6 +10,8 @@ UNNAMED: Final = "unnamed"
 
 # A name with long numbers in it is made by a program, perhaps of an id.
 _SPOKEN: Final = re.compile(r"[A-Za-z_]+(?:[0-9]{1,3}[A-Za-z_]+)*[0-9]{0,3}", re.ASCII)
+# So is one with eight hexadecimal digits in a row, unless they are letters alone: those may be words.
+_HEXADECIMAL: Final = re.compile(r"(?=[0-9A-Fa-f]{8})[A-Fa-f]*[0-9]")
 
 
 class OperationNames:
@@ -25,8 +27,11 @@ class OperationNames:
             return UNNAMED
         if name in self._known:
             return name
-        is_spoken = len(name) <= MAXIMUM_CHARACTERS and _SPOKEN.fullmatch(name) is not None
-        if not is_signed_in or not is_spoken or len(self._known) >= self._maximum:
+        if not is_signed_in or not _is_spoken(name) or len(self._known) >= self._maximum:
             return OTHER
         self._known.add(name)
         return name
+
+
+def _is_spoken(name: str) -> bool:
+    return len(name) <= MAXIMUM_CHARACTERS and bool(_SPOKEN.fullmatch(name)) and not _HEXADECIMAL.search(name)
