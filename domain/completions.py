@@ -4,8 +4,10 @@ What has to be read again and is too large for that is verified by a job, while 
 cut short: an upload that stays VERIFYING is found by the sweep.
 """
 
+import asyncio
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from db import uploads
@@ -24,9 +26,12 @@ from domain.upload_errors import UploadIncomplete
 from domain.upload_sessions import has_ended, part_count, require_writable
 from domain.uploads import Admission, Received, Replaced, mismatch, unavailable
 from domain.viewer import Viewer
-from storage.store import StoreBusy, StoreError, WrongPosition
+from storage.store import ResumableStore, StoreBusy, Stored, StoreError, WrongPosition
 
 VERIFY_JOB = "upload.verify"
+
+_MOMENTS: Final = (0.01, 0.05, 0.25)
+"""Seconds between attempts to have the bytes of an upload alone: whoever still has them then is reading them."""
 
 
 async def complete_upload(backends: Backends, viewer: Viewer, upload: UploadRow, facts: RequestFacts) -> UploadRow:
@@ -138,11 +143,20 @@ async def _reopen(backends: Backends, upload: UploadRow, received: int) -> None:
 
 async def _arrival(backends: Backends, upload: UploadRow) -> Received | Refusal:
     store, size = backends.store, upload.size or 0
-    stored = await store.finish(upload.blob_key, size)
+    stored = await _finished(store, upload.blob_key, size)
     if upload.digest is not None and upload.digest != stored.digest:
         return mismatch(upload.digest, stored.digest)
     head = await store.first_bytes(upload.blob_key, HEAD_BYTES)
     return Received(_admission(backends, upload), stored, head, reserved=upload.reserved, upload_id=upload.id)
+
+
+async def _finished(store: ResumableStore, key: str, size: int) -> Stored:
+    # Whoever asks how far an upload is, or comes too late with more of it, has its bytes for a moment.
+    for pause in _MOMENTS:
+        with suppress(StoreBusy):
+            return await store.finish(key, size)
+        await asyncio.sleep(pause)
+    return await store.finish(key, size)
 
 
 def _admission(backends: Backends, upload: UploadRow) -> Admission:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from sqlalchemy import text, update
@@ -30,6 +31,7 @@ class Faulty(DiskStore):
     """A store on disk that fails where it is told to."""
 
     failing: str = ""
+    failures: float = inf
     error: StoreError = StoreError("broken")
 
     async def create(self, key: str) -> Any:
@@ -53,7 +55,8 @@ class Faulty(DiskStore):
         return await super().reach(key, told)
 
     def fail(self, at: str) -> None:
-        if at == self.failing:
+        if at == self.failing and self.failures > 0:
+            self.failures -= 1
             raise self.error
 
 

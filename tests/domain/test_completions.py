@@ -98,6 +98,14 @@ async def test_a_store_that_fails_leaves_the_upload_to_be_completed_again(
     assert done.state == UploadState.COMMITTED
 
 
+async def test_bytes_that_somebody_has_for_a_moment_are_waited_for(
+    scene: Scene, backends: Backends, store: Faulty
+) -> None:
+    upload = await piece(backends, await announced(backends, scene))
+    store.failing, store.error, store.failures = "finish", StoreBusy("somebody looks how far it is"), 1
+    assert (await completed(backends, scene, upload)).state == UploadState.COMMITTED
+
+
 @both
 async def test_a_database_that_fails_leaves_the_upload_to_be_completed_again(scene: Scene, backends: Backends) -> None:
     upload = await piece(backends, await announced(backends, scene))
