@@ -136,6 +136,11 @@ class DiskStore:
         require_key(key)
         return await self._threads.run(self._partials.reach, key, told)
 
+    async def is_extended(self, key: str) -> bool:
+        """Whether somebody goes on with a partial blob; see Partials."""
+        require_key(key)
+        return await self._threads.run(self._partials.is_extended, key)
+
     async def join(self, key: str, keys: Sequence[str]) -> int:
         """Make one partial blob of several; see Partials."""
         for each in (key, *keys):

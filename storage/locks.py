@@ -21,6 +21,15 @@ def lock_together(file: io.FileIO) -> None:
     _lock(file, fcntl.LOCK_SH)
 
 
+def is_locked_alone(file: io.FileIO) -> bool:
+    """Whether somebody holds a lock on a file alone. Asking takes a lock, which is held until the file is closed."""
+    try:
+        lock_together(file)
+    except StoreBusy:
+        return True
+    return False
+
+
 def lock_range(file: io.FileIO, position: int, size: int) -> None:
     """Have nobody else lock these bytes, there or not. Raises StoreBusy. Does nothing where there are no such locks."""
     # A lock of the open file, not of the process: two requests of one process are strangers here, too.

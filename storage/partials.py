@@ -14,7 +14,7 @@ from storage.appending import Appending
 from storage.digest import Tally
 from storage.growths import Ground, Growth, cut_back
 from storage.layout import Layout
-from storage.locks import lock_alone, lock_range, lock_together
+from storage.locks import is_locked_alone, lock_alone, lock_range, lock_together
 from storage.room import Room
 from storage.store import BlobMissing, StoreBusy, Stored, WrongPosition
 from storage.sums import Sums
@@ -73,6 +73,14 @@ class Partials:
                 return size
         except FileNotFoundError:
             return self._layout.size_of(key) or 0
+
+    def is_extended(self, key: str) -> bool:
+        """Whether somebody has the bytes open to extend them, or to finish them."""
+        try:
+            with self._open(key, is_new=False) as file:
+                return is_locked_alone(file)
+        except FileNotFoundError:
+            return False
 
     def join(self, key: str, keys: Sequence[str]) -> int:
         """Copy partial blobs into one, from its beginning."""

@@ -208,6 +208,13 @@ class Partials(Protocol):
         """Where the bytes end, finished or not; 0 when there are none. They are durable when it is told."""
         ...
 
+    async def is_extended(self, key: str) -> bool:
+        """Whether somebody extends, joins or finishes a partial blob just now, in whatever process.
+
+        Whoever begins to at the very moment of this may meet StoreBusy.
+        """
+        ...
+
     async def join(self, key: str, keys: Sequence[str]) -> int:
         """Make a partial blob of others, one after the other, and keep those; where its bytes end. They are durable.
 

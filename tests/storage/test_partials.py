@@ -125,6 +125,19 @@ async def test_two_do_not_write_at_once(disk: DiskStore) -> None:
     assert await extended(disk, key, 1, b"b") == 2
 
 
+async def test_it_is_known_whether_somebody_goes_on_with_a_partial_blob(disk: DiskStore) -> None:
+    key = new_key()
+    assert not await disk.is_extended(key)
+    for position in (0, 1):
+        writer = await disk.extend(key, position)
+        assert await asyncio.gather(*(disk.is_extended(key) for _ in range(5))) == [True] * 5
+        await writer.write(b"a")
+        await writer.close()
+        assert await asyncio.gather(*(disk.is_extended(key) for _ in range(5))) == [False] * 5
+    await disk.finish(key, 2)
+    assert not await disk.is_extended(key)
+
+
 async def test_parts_come_together_in_any_order(disk: DiskStore) -> None:
     key, size = new_key(), MIB
     places = [(at, BYTES[at : at + size]) for at in (2 * size, 0, 3 * size, size)]
