@@ -60,8 +60,7 @@ class SignedUploads:
         judge_target(self._backends.ports, target)
         async with self._backends.db.reading() as rows:
             upload = await lent_upload(rows, target.upload_id)
-        reception = await self._reception(upload, target, Headers(scope=scope)).open()
-        await receive(reception, body_of(asgi_receive))
+        await receive(self._reception(upload, target, Headers(scope=scope)), body_of(asgi_receive))
         return Response(status_code=HTTPStatus.NO_CONTENT, headers={"cache-control": "no-store"})
 
     def _reception(self, upload: UploadRow, target: SignedTarget, headers: Headers) -> Reception:

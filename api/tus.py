@@ -5,7 +5,6 @@ creation-defer-length, expiration, checksum, termination and concatenation. What
 and what may be done is decided in `domain`.
 """
 
-import asyncio
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Final
@@ -17,8 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from api import tus_heads
-from api.arrivals import Senders, receive
+from api import arrivals, tus_heads
 from api.asking import Asking, facts_of, request_id_of
 from api.bodies import body_of
 from api.envelope import SenderGone
@@ -32,6 +30,7 @@ from domain.completions import complete_upload
 from domain.concatenations import concatenate
 from domain.errors import InvalidInput, Refusal
 from domain.pieces import Piece, reach_of, require_transport
+from domain.takeovers import take_over
 from domain.upload_ends import read, remove_bytes
 from domain.upload_errors import UploadBusy, UploadEnded
 from domain.upload_sessions import NewUpload, admit_upload, announce_size, has_ended, writable_upload
@@ -69,7 +68,6 @@ class Tus:
     def __init__(self, backends: Backends, asking: Asking) -> None:
         self._backends = backends
         self._asking = asking
-        self._senders = Senders()
 
     def routes(self) -> list[BaseRoute]:
         """Where it is found. Methods are judged here, so that a wrong one is answered as tus says."""
@@ -137,14 +135,14 @@ class Tus:
         async with backends.db.transaction() as tx:
             upload = await upload_sessions.create_upload(tx, backends.ports, viewer, (new, admission), facts_of(scope))
         if has_piece:
-            upload = await self._receive(receive, Piece(backends, upload, 0, _length(headers)), checksum)
+            upload = await arrivals.receive(Piece(backends, upload, 0, _length(headers)), body_of(receive), checksum)
         return self._created(await self._completed(scope, viewer, upload))
 
     async def _tell(self, scope: Scope, viewer: Viewer, upload: UploadRow) -> Response:
         if upload.state in _ENDED:
             raise has_ended(upload)
         # Whoever asks how far it has come is about to go on from there.
-        await self._senders.interrupt(upload.id)
+        await take_over(self._backends, upload)
         told = {"Cache-Control": "no-store"}
         if upload.metadata_header is not None:
             told["Upload-Metadata"] = upload.metadata_header
@@ -171,22 +169,17 @@ class Tus:
             async with self._backends.db.transaction() as tx:
                 upload = await announce_size(tx, self._backends.ports, upload, size)
         piece = Piece(self._backends, upload, offset, length)
-        upload = await self._completed(scope, viewer, await self._receive(receive, piece, checksum))
+        received = await arrivals.receive(piece, body_of(receive), checksum)
+        upload = await self._completed(scope, viewer, received)
         return Response(status_code=HTTPStatus.NO_CONTENT, headers=self._progress(upload))
 
     async def _terminate(self, scope: Scope, viewer: Viewer, upload: UploadRow) -> Response:
-        await self._senders.interrupt(upload.id)
         if upload.state == UploadState.ABORTED:
             raise has_ended(upload)
         async with self._backends.db.transaction() as tx:
             ended = await upload_sessions.abort_upload(tx, self._backends.ports, viewer, upload.id, facts_of(scope))
         await remove_bytes(self._backends.db, self._backends.store, ended)
         return Response(status_code=HTTPStatus.NO_CONTENT)
-
-    async def _receive(self, asgi_receive: Receive, piece: Piece, checksum: tus_heads.Checksum | None) -> UploadRow:
-        reception = await piece.open()
-        body = receive(reception, body_of(asgi_receive), checksum)
-        return await self._senders.run(piece.upload.id, asyncio.create_task(body))
 
     async def _completed(self, scope: Scope, viewer: Viewer, upload: UploadRow) -> UploadRow:
         """The upload, as a file if its last byte has come. Raises the refusal that it met then."""

@@ -10,6 +10,11 @@ def of_upload(upload_id: UUID) -> str:
     return f"upload:{upload_id.hex}"
 
 
+def of_senders(upload_id: UUID) -> str:
+    """That whoever sends bytes of an upload is to let go of it."""
+    return f"senders:{upload_id.hex}"
+
+
 def of_files(workspace_id: UUID) -> str:
     """What happens to the files of a workspace."""
     return f"files:{workspace_id.hex}"

@@ -60,6 +60,8 @@ async def close_upload(
     }
     await uploads.change(tx, upload.id, uploads.LIVE, changed)
     topics.tell_upload(tx, upload.id)
+    if upload.transport != UploadTransport.MULTIPART:  # that finds out by itself, as it notes how far it is
+        tx.tell(topics.of_senders(upload.id))
     # One of a GraphQL request is counted by the request, which may have none of these rows, unless that is gone.
     if state == UploadState.EXPIRED or (state in _KINDS and upload.transport != UploadTransport.MULTIPART):
         tx.afterwards(partial(ports.meter.upload_ended, upload.transport, state))

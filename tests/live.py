@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -87,6 +87,23 @@ def serving(folder: Path, environment: Mapping[str, str] | None = None, starting
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def serving_together(folder: Path, database_url: str, environment: Mapping[str, str]) -> Iterator[list[Live]]:
+    """Two processes of one service on a PostgreSQL, which share everything but a port."""
+    shared = {
+        "CAIRN_DATABASE_URL": database_url.replace("+asyncpg", ""),
+        "CAIRN_DATA_FOLDER": str(folder / "shared"),
+        "CAIRN_PUBLIC_URL": "http://cairn.test",
+        "CAIRN_SECRET_KEY": "a secret of more than thirty-two bytes for both",
+        **environment,
+    }
+    with ExitStack() as stack:
+        folders = [folder / "one", folder / "other"]
+        for each in folders:
+            each.mkdir()
+        yield [stack.enter_context(serving(each, shared)) for each in folders]
 
 
 def _address(log: Path) -> str:

@@ -79,6 +79,7 @@ TESTS_OF_MANY = {
     "tests/api/test_overslept_workers.py": "workers that were stopped for longer than their leases",
     "tests/api/test_slow_readers.py": "readers that stall, and many of them, against the whole service",
     "tests/api/test_processes.py": "two processes of the service that tell each other what happens",
+    "tests/api/test_takeovers.py": "two processes of the service, and an upload whose sender hangs at one of them",
     "tests/api/test_tus_crashes.py": "kill -9 while uploads of several requests are under way",
     "tests/storage/test_partial_faults.py": "disks that fail, and others who come between, while partial blobs grow",
     "tests/api/test_workers.py": "worker processes that share one table of jobs, and are killed at it",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from tests.asking import Account, ask, sign_up, uploaded
-from tests.live import Live, serving
+from tests.live import Live, serving_together
 from tests.machine import PATIENCE_SECONDS
 
 ANNOUNCE = "mutation ($input: CreateUploadInput!) { createUpload(input: $input) { uploadSession { id } } }"
@@ -31,18 +31,8 @@ def redis(request: pytest.FixtureRequest) -> dict[str, str]:
 @pytest.fixture
 def processes(postgres_url: str, redis: dict[str, str], tmp_path: Path) -> Iterator[list[Live]]:
     """Two processes that share everything but a port."""
-    shared = {
-        "CAIRN_DATABASE_URL": postgres_url.replace("+asyncpg", ""),
-        "CAIRN_DATA_FOLDER": str(tmp_path / "shared"),
-        "CAIRN_PUBLIC_URL": "http://cairn.test",
-        "CAIRN_SECRET_KEY": "a secret of more than thirty-two bytes for both",
-        **redis,
-    }
-    with ExitStack() as stack:
-        folders = [tmp_path / "one", tmp_path / "other"]
-        for folder in folders:
-            folder.mkdir()
-        yield [stack.enter_context(serving(folder, shared)) for folder in folders]
+    with serving_together(tmp_path, postgres_url, redis) as both:
+        yield both
 
 
 async def test_what_one_process_commits_is_told_by_the_other(processes: list[Live]) -> None:

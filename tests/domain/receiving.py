@@ -54,6 +54,10 @@ class Faulty(DiskStore):
         self.fail("reach")
         return await super().reach(key, told)
 
+    async def is_extended(self, key: str) -> bool:
+        self.fail("is_extended")
+        return await super().is_extended(key)
+
     def fail(self, at: str) -> None:
         if at == self.failing and self.failures > 0:
             self.failures -= 1
