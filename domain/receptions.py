@@ -151,10 +151,12 @@ class Reception(ABC):
             locked = await uploads.lock(tx, upload.id)
             if locked is None or locked.state not in uploads.GROWING:
                 raise has_ended(locked or upload)
-            await uploads.change(tx, upload.id, uploads.GROWING, {"reserved": end})
-            more = Change(locked.workspace_id, locked.created_by_id, reserved=end - locked.reserved)
+            # Another request may have needed more since this one began.
+            reserved = max(end, locked.reserved)
+            await uploads.change(tx, upload.id, uploads.GROWING, {"reserved": reserved})
+            more = Change(locked.workspace_id, locked.created_by_id, reserved=reserved - locked.reserved)
             await ledger.post(tx, ports.workspace_policy, [more])
-        self._reserved = end
+        self._reserved = reserved
 
 
 def _refusal(error: StoreError) -> Refusal:

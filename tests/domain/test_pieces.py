@@ -53,6 +53,22 @@ async def test_bytes_that_come_too_late_are_removed(scene: Scene, backends: Back
         await reception.end()
 
 
+async def test_a_request_that_came_late_takes_nothing_from_what_is_held_back(scene: Scene, backends: Backends) -> None:
+    upload = await announced(backends, scene, None)
+    first = await Piece(backends, upload, 0, None).open()
+    await first.write(b"hello ")
+    held = (await now_of(scene.db, upload)).reserved
+    assert held > 6
+    await Piece(backends, upload._replace(reserved=held), 0, None)._reserve(held + 1)
+    more = (await now_of(scene.db, upload)).reserved
+    assert more > held
+    with pytest.raises(UploadBusy):
+        await Piece(backends, upload, 0, 5).open()
+    assert (await now_of(scene.db, upload)).reserved == more
+    await first.cut()
+    assert await is_exact(scene.db)
+
+
 async def test_what_the_store_cannot_do_is_unavailable(scene: Scene, backends: Backends, store: Faulty) -> None:
     upload = await announced(backends, scene)
     for failing in ("extend", "write", "close"):
