@@ -7,7 +7,7 @@ from sqlalchemy import Index
 from sqlmodel import Column, Field
 from uuid_utils.compat import uuid7
 
-from db.models.record import JSON_COLUMN, Record
+from db.models.record import JSON_COLUMN, Record, index_of_some
 
 
 class ApiKey(Record, table=True):
@@ -17,7 +17,7 @@ class ApiKey(Record, table=True):
     """
 
     __tablename__ = "api_keys"
-    __table_args__ = (Index(None, "user_id", "created_at", "id"), Index(None, "revoked_at"))
+    __table_args__ = (Index(None, "user_id", "created_at", "id"), index_of_some("revoked_at"))
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Column, Field, String
 from uuid_utils.compat import uuid7
 
-from db.models.record import FOLDED, JSON_COLUMN, Record, one_of
+from db.models.record import FOLDED, JSON_COLUMN, Record, index_of_some, one_of
 
 
 class FileStatus(StrEnum):
@@ -40,9 +40,9 @@ class Blob(Record, table=True):
     __table_args__ = (
         CheckConstraint("size >= 0", name="size"),
         one_of("damage", BlobDamage),
-        Index(None, "deleted_at"),
+        index_of_some("deleted_at"),
         Index(None, "verified_at", "created_at"),
-        Index(None, "damage"),
+        index_of_some("damage"),
     )
 
     key: str = Field(primary_key=True)

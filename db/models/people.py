@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field, String
 from uuid_utils.compat import uuid7
 
-from db.models.record import FOLDED, Record, one_of
+from db.models.record import FOLDED, Record, index_of_some, one_of
 
 
 class UserRole(StrEnum):
@@ -47,7 +47,11 @@ class Session(Record, table=True):
     """A signed-in device of a person. `last_used_at` is when it was signed in or refreshed last."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index(None, "user_id", "created_at", "id"), Index(None, "expires_at"), Index(None, "revoked_at"))
+    __table_args__ = (
+        Index(None, "user_id", "created_at", "id"),
+        Index(None, "expires_at"),
+        index_of_some("revoked_at"),
+    )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, MetaData
+from sqlalchemy import JSON, CheckConstraint, Index, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel, String
 
@@ -23,6 +23,15 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     """The constraint that a text column has one of these values: native enums survive a downgrade."""
     names = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({names})", name=column)
+
+
+def index_of_some(column: str) -> Index:
+    """The index of a column that is null in most rows, of the others.
+
+    With all rows in it PostgreSQL may look through everything that is null to find what is so of a few rows by id.
+    """
+    is_some = text(f"{column} IS NOT NULL")
+    return Index(None, column, postgresql_where=is_some, sqlite_where=is_some)
 
 
 class Record(SQLModel):

@@ -8,7 +8,7 @@ from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, String
 from uuid_utils.compat import uuid7
 
-from db.models.record import FOLDED, Record, one_of
+from db.models.record import FOLDED, Record, index_of_some, one_of
 
 
 class WorkspaceRole(StrEnum):
@@ -28,7 +28,7 @@ class Workspace(Record, table=True):
     __tablename__ = "workspaces"
     __table_args__ = (
         UniqueConstraint("personal_user_id"),
-        Index(None, "deleted_at"),
+        index_of_some("deleted_at"),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
@@ -44,7 +44,7 @@ class Member(Record, table=True):
     __tablename__ = "members"
     __table_args__ = (
         one_of("role", WorkspaceRole),
-        Index(None, "user_id"),
+        Index(None, "user_id", "workspace_id"),
         Index(None, "workspace_id", "created_at", "user_id"),
     )
 
