@@ -82,7 +82,8 @@ class Rows:
         if not self.takes_lists:
             return await self.all(select.statement, parameters)
         # The driver's own connection: it is on autocommit here, and knows the text from the last time.
-        found: Sequence[Any] = await self._driver.fetch(select.text, *select.arguments(parameters))
+        text, arguments = select.asked(parameters)
+        found: Sequence[Any] = await self._driver.fetch(text, *arguments)
         return found
 
     @asynccontextmanager
@@ -94,9 +95,9 @@ class Rows:
         Outside transactions. Until its block ends the database keeps what was there at that moment for it.
         """
         if self.takes_lists:
+            text, arguments = select.asked(parameters)
             async with self._driver.transaction(readonly=True):
-                arguments = select.arguments(parameters)
-                cursor = await self._driver.cursor(select.text, *arguments, timeout=STREAM_SECONDS)
+                cursor = await self._driver.cursor(text, *arguments, timeout=STREAM_SECONDS)
                 yield _batches(partial(cursor.fetch, batch, timeout=STREAM_SECONDS))
         else:
             found = await self._connection.stream(select.statement, parameters)

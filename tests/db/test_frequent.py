@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, text
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
@@ -97,6 +97,29 @@ async def test_who_leaves_a_stream_leaves_nothing_behind(db: Database) -> None:
         async with db.transaction() as tx:
             await tx.execute(delete(Workspace))
         assert list(await rows.frequent(WORKSPACES, {"ids": [made[0].id]})) == []
+
+
+async def test_a_list_of_one_finds_that_one(db: Database) -> None:
+    made = [Workspace(name=f"number {number}", created_at=NOW) for number in range(2)]
+    async with db.transaction() as tx:
+        await tx.add(*made)
+    async with db.reading() as rows:
+        for each in made:
+            [found] = await rows.frequent(WORKSPACES, {"ids": [each.id]})
+            assert tuple(found) == (each.id, each.name)
+        assert list(await rows.frequent(WORKSPACES, {"ids": [uuid7()]})) == []
+
+
+async def test_for_a_list_of_one_postgres_keeps_its_plan(postgres_url: str) -> None:
+    db = Database(postgres_url)
+    planned = text("SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%workspaces%'")
+    async with db.reading() as rows:
+        for _ in range(20):
+            await rows.frequent(WORKSPACES, {"ids": [uuid7()]})
+        plans = await rows.first(planned)
+    await db.close()
+    assert plans is not None
+    assert plans.generic_plans > plans.custom_plans
 
 
 def test_there_is_one_text_in_which_lists_are_arrays() -> None:
