@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from db.engine import Rows, Transaction
 from db.models import ApiKey, ApiKeySecret, User
-from db.pages import Order, pages_of
+from db.pages import Order, Owners, pages_of
 from db.questions import Page, Window
 from db.rows import ApiKeyRow, PresentedKeyRow
 
@@ -64,8 +64,8 @@ async def presented(rows: Rows, secret_hashes: Collection[str]) -> dict[str, Pre
 
 async def pages(rows: Rows, user_ids: Sequence[UUID], window: Window) -> dict[UUID, Page[ApiKeyRow]]:
     """A window of the keys of each user that are not revoked, the newest first. Who has none in it is left out."""
-    statement = select(*_COLUMNS).where(col(ApiKey.user_id).in_(user_ids), col(ApiKey.revoked_at).is_(None))
-    found = await pages_of(rows, statement, col(ApiKey.user_id), _NEWEST_FIRST, window)
+    statement = select(*_COLUMNS).where(col(ApiKey.revoked_at).is_(None))
+    found = await pages_of(rows, statement, Owners(col(ApiKey.user_id), user_ids), _NEWEST_FIRST, window)
     return {
         user_id: Page([ApiKeyRow._make(row) for row in page.items], page.has_next, page.has_previous)
         for user_id, page in found.items()

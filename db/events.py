@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
 from db.models import Event, Member
-from db.pages import Order, heads_of, page_of, pages_of
+from db.pages import Order, Owners, heads_of, page_of, pages_of
 from db.questions import EventFilter, Page, Window
 from db.rows import EventRow
 
@@ -53,11 +53,8 @@ async def pages(
     rows: Rows, viewer_id: UUID, actor_ids: Sequence[UUID], where: EventFilter, window: Window
 ) -> dict[UUID, Page[EventRow]]:
     """For each actor a window of what it did, with whether the viewer is a member where each happened."""
-    wanted = _for(viewer_id).where(*_conditions(where), col(Event.actor_id).in_(actor_ids))
-    if len(actor_ids) == 1:
-        # What somebody did grows for ever: a page of it is read from the index, and nothing else is ranked for it.
-        return {actor_ids[0]: (await page_of(rows, wanted, _NEWEST_FIRST, window)).of(EventRow._make)}
-    found = await pages_of(rows, wanted, col(Event.actor_id), _NEWEST_FIRST, window)
+    wanted = _for(viewer_id).where(*_conditions(where))
+    found = await pages_of(rows, wanted, Owners(col(Event.actor_id), actor_ids), _NEWEST_FIRST, window)
     return {key: page.of(EventRow._make) for key, page in found.items()}
 
 

@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
 from db.models import Invitation, Member, User, Workspace, WorkspaceRole
-from db.pages import Order, pages_of
+from db.pages import Order, Owners, pages_of
 from db.questions import Page, Window
 from db.rows import InvitationRow
 
@@ -38,9 +38,9 @@ async def pages(
     rows: Rows, viewer_id: UUID, workspace_ids: Sequence[UUID], now: datetime, window: Window
 ) -> dict[UUID, Page[InvitationRow]]:
     """For each workspace a window of its open invitations, the newest first, where the viewer owns it."""
-    visible = _seen_by(viewer_id, _open(now)).where(col(Invitation.workspace_id).in_(workspace_ids))
     order = Order(col(Invitation.created_at), col(Invitation.id), is_descending=True)
-    found = await pages_of(rows, visible, col(Invitation.workspace_id), order, window)
+    owners = Owners(col(Invitation.workspace_id), workspace_ids)
+    found = await pages_of(rows, _seen_by(viewer_id, _open(now)), owners, order, window)
     return {key: page.of(InvitationRow._make) for key, page in found.items()}
 
 

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
 from db.models import Member, User, Workspace, WorkspaceRole
-from db.pages import Order, pages_of
+from db.pages import Order, Owners, pages_of
 from db.questions import Page, Window
 from db.rows import MemberRow
 
@@ -30,8 +30,8 @@ async def pages(
 ) -> dict[UUID, Page[MemberRow]]:
     """For each workspace a window of its members, who came first first. A viewer must be a member; None sees all."""
     visible = true() if viewer_id is None else col(Member.workspace_id).in_(_workspaces_of(viewer_id))
-    statement = select(*_COLUMNS).where(col(Member.workspace_id).in_(workspace_ids), visible)
-    found = await pages_of(rows, statement, col(Member.workspace_id), _FIRST_COMERS_FIRST, window)
+    owners = Owners(col(Member.workspace_id), workspace_ids)
+    found = await pages_of(rows, select(*_COLUMNS).where(visible), owners, _FIRST_COMERS_FIRST, window)
     return {key: page.of(MemberRow._make) for key, page in found.items()}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, SelectBase, func, select, tuple_, union_all
@@ -19,6 +19,13 @@ class Order:
     column: Mapped[Any] | ColumnElement[Any]
     id: Mapped[UUID]
     is_descending: bool
+
+
+class Owners(NamedTuple):
+    """Whose rows are wanted, and the column that says whose each is."""
+
+    column: Mapped[Any]
+    ids: Sequence[UUID]
 
 
 async def page_of(rows: Rows, statement: Selection, order: Order, window: Window) -> Page[Any]:
@@ -38,14 +45,20 @@ def heads_of(statements: Sequence[Selection], order: Order, window: Window) -> S
 
 
 async def pages_of(
-    rows: Rows, statement: Selection, owner: Mapped[Any], order: Order, window: Window
+    rows: Rows, statement: Selection, owners: Owners, order: Order, window: Window
 ) -> dict[UUID, Page[Any]]:
     """Run a select through one window for each owner of its rows: one statement however many owners there are.
 
-    Its rows end with the owner. Who owns nothing in the window is left out.
+    Who owns nothing in the window is left out.
     """
-    place = func.row_number().over(partition_by=owner, order_by=_sort(order, window))
-    ranked = _bounded(statement, order, window).add_columns(place.label("place"), owner.label("owner")).subquery()
+    owned_by_them = statement.where(owners.column.in_(owners.ids))
+    if len(owners.ids) == 1:
+        # What somebody owns may be much: a page of it is read from an index, and nothing else is ranked for it.
+        only = await page_of(rows, owned_by_them, order, window)
+        return {owners.ids[0]: only} if only.items else {}
+    place = func.row_number().over(partition_by=owners.column, order_by=_sort(order, window))
+    places = place.label("place"), owners.column.label("owner")
+    ranked = _bounded(owned_by_them, order, window).add_columns(*places).subquery()
     of_place = ranked.c.place
     wanted = select(*(column for column in ranked.c if column is not of_place)).where(of_place <= window.limit + 1)
     found: dict[UUID, list[Any]] = {}

@@ -14,7 +14,7 @@ from sqlmodel import col
 from db.engine import Rows, Transaction
 from db.frequent import FrequentSelect
 from db.models import Challenge, RefreshToken, Session, User
-from db.pages import Order, pages_of
+from db.pages import Order, Owners, pages_of
 from db.questions import Page, Window
 from db.rows import SessionRow
 
@@ -67,8 +67,8 @@ async def live(rows: Rows, session_ids: Collection[UUID]) -> dict[UUID, LiveRow]
 
 async def pages(rows: Rows, user_ids: Sequence[UUID], window: Window, now: datetime) -> dict[UUID, Page[SessionRow]]:
     """A window of the sessions of each user that have not ended, the newest first. Who has none in it is left out."""
-    statement = select(*_COLUMNS).where(col(Session.user_id).in_(user_ids), *_not_ended(now))
-    found = await pages_of(rows, statement, col(Session.user_id), _NEWEST_FIRST, window)
+    statement = select(*_COLUMNS).where(*_not_ended(now))
+    found = await pages_of(rows, statement, Owners(col(Session.user_id), user_ids), _NEWEST_FIRST, window)
     return {
         user_id: Page([SessionRow._make(row) for row in page.items], page.has_next, page.has_previous)
         for user_id, page in found.items()

@@ -8,7 +8,7 @@ from sqlmodel import col
 
 from db.engine import Rows, Selection
 from db.models import File, Member, Version
-from db.pages import Order, pages_of
+from db.pages import Order, Owners, pages_of
 from db.questions import Page, Window
 from db.rows import VersionRow
 
@@ -38,8 +38,8 @@ async def by_ids(rows: Rows, user_id: UUID, version_ids: Sequence[UUID]) -> list
 
 async def pages(rows: Rows, user_id: UUID, file_ids: Sequence[UUID], window: Window) -> dict[UUID, Page[VersionRow]]:
     """For each file that the user may see a window of its versions, the newest first."""
-    statement = _visible_to(user_id).where(col(Version.file_id).in_(file_ids))
-    found = await pages_of(rows, statement, col(Version.file_id), _NEWEST_FIRST, window)
+    owners = Owners(col(Version.file_id), file_ids)
+    found = await pages_of(rows, _visible_to(user_id), owners, _NEWEST_FIRST, window)
     return {file_id: page.of(VersionRow._make) for file_id, page in found.items()}
 
 

@@ -11,7 +11,7 @@ from sqlmodel import col
 from db.engine import Rows, Selection, Transaction
 from db.frequent import FrequentSelect
 from db.models import Invitation, Member, Quota, User, Workspace
-from db.pages import Order, pages_of
+from db.pages import Order, Owners, pages_of
 from db.questions import Page, Window
 from db.rows import MembershipRow, WorkspaceRow
 
@@ -151,9 +151,8 @@ async def pages(
 ) -> dict[UUID, Page[WorkspaceRow]]:
     """For each user a window of the workspaces it is a member of, the oldest first, with the viewer's role in each."""
     theirs = aliased(Member)
-    joined = _all_for(viewer_id).join(theirs, col(theirs.workspace_id) == col(Workspace.id))
-    statement = joined.where(col(theirs.user_id).in_(user_ids))
-    found = await pages_of(rows, statement, col(theirs.user_id), _OLDEST_FIRST, window)
+    statement = _all_for(viewer_id).join(theirs, col(theirs.workspace_id) == col(Workspace.id))
+    found = await pages_of(rows, statement, Owners(col(theirs.user_id), user_ids), _OLDEST_FIRST, window)
     return {key: page.of(WorkspaceRow._make) for key, page in found.items()}
 
 
