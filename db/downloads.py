@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, null, select, update
+from sqlalchemy import ColumnElement, bindparam, case, null, select, update
 from sqlmodel import col
 
 from db.analytics_deltas import DeltaRow
@@ -13,7 +13,8 @@ from db.api_keys import IS_PRESENTED, PRESENTED
 from db.engine import Rows, Selection, Transaction
 from db.frequent import FrequentSelect
 from db.frequent_inserts import FrequentInsert, Values
-from db.models import ApiKey, ApiKeySecret, Blob, Delta, Event, File, FileStatus, Member, Session, User, Version
+from db.models import ApiKey, ApiKeySecret, Blob, Delta, Event, File, FileStatus, Session, User, Version
+from db.roles import is_member
 from db.rows import PresentedKeyRow
 
 
@@ -50,10 +51,10 @@ _CONTENT_COLUMNS = len(ContentRow._fields) - 1
 """Those of a ContentRow that every select begins with: all but the session."""
 
 
-def _readable() -> Selection:
+def _readable(is_version: ColumnElement[bool]) -> Selection:
     return (
         select(
-            col(Member.user_id),
+            col(User.id),
             col(File.id),
             col(File.workspace_id),
             col(File.name),
@@ -66,10 +67,10 @@ def _readable() -> Selection:
             col(Version.blob_key),
             col(Blob.damage),
         )
-        .join(Member, col(Member.workspace_id) == col(File.workspace_id))
-        .join(User, col(User.id) == col(Member.user_id))
-        .join(Version, col(Version.file_id) == col(File.id))
+        .select_from(File)
+        .join(Version, is_version)
         .join(Blob, col(Blob.key) == col(Version.blob_key))
+        .join(User, is_member(col(File.workspace_id), col(User.id)))
         .where(
             col(User.disabled_at).is_(None),
             col(File.status) == FileStatus.READY,
@@ -78,36 +79,36 @@ def _readable() -> Selection:
     )
 
 
-def _readable_by_sessions() -> Selection:
+def _by_sessions(readable: Selection) -> Selection:
     # Until when a session lasts need not be asked: no access token outlasts it.
     return (
-        _readable()
-        .add_columns(col(Session.id))
-        .join(Session, col(Session.user_id) == col(Member.user_id))
+        readable.add_columns(col(Session.id))
+        .join(Session, col(Session.user_id) == col(User.id))
         .where(col(Session.id).in_(bindparam("session_ids", expanding=True)), col(Session.revoked_at).is_(None))
     )
 
 
-def _readable_by_keys() -> Selection:
+def _by_keys(readable: Selection) -> Selection:
     return (
-        _readable()
-        .add_columns(col(ApiKeySecret.secret_hash), *PRESENTED)
-        .join(ApiKey, col(ApiKey.user_id) == col(Member.user_id))
+        readable.add_columns(col(ApiKeySecret.secret_hash), *PRESENTED)
+        .join(ApiKey, col(ApiKey.user_id) == col(User.id))
         .join(ApiKeySecret, col(ApiKeySecret.api_key_id) == col(ApiKey.id))
         .where(*IS_PRESENTED)
     )
 
 
 # Built once: composing these costs more than the database takes to answer them.
-_IS_NAMED = col(Version.id).in_(bindparam("version_ids", expanding=True))
-_IS_CURRENT = (col(File.id).in_(bindparam("file_ids", expanding=True)), col(Version.id) == col(File.version_id))
-_CURRENT = FrequentSelect(_readable_by_sessions().where(*_IS_CURRENT))
-_NAMED = FrequentSelect(_readable_by_sessions().where(_IS_NAMED))
-_CURRENT_BY_KEYS = _readable_by_keys().where(*_IS_CURRENT)
-_NAMED_BY_KEYS = _readable_by_keys().where(_IS_NAMED)
-_LENT = FrequentSelect(
-    _readable().add_columns(null()).where(col(Member.user_id).in_(bindparam("user_ids", expanding=True)), _IS_NAMED)
+_CURRENT_ONES = _readable(col(Version.id) == col(File.version_id)).where(
+    col(File.id).in_(bindparam("file_ids", expanding=True))
 )
+_NAMED_ONES = _readable(col(Version.file_id) == col(File.id)).where(
+    col(Version.id).in_(bindparam("version_ids", expanding=True))
+)
+_CURRENT = FrequentSelect(_by_sessions(_CURRENT_ONES))
+_NAMED = FrequentSelect(_by_sessions(_NAMED_ONES))
+_CURRENT_BY_KEYS = _by_keys(_CURRENT_ONES)
+_NAMED_BY_KEYS = _by_keys(_NAMED_ONES)
+_LENT = FrequentSelect(_NAMED_ONES.add_columns(null()).where(col(User.id).in_(bindparam("user_ids", expanding=True))))
 
 
 _RECORD = FrequentInsert(Event, Delta)

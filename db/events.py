@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
-from db.models import Event, Member
+from db.models import Event
 from db.pages import Order, Owners, heads_of, page_of, pages_of
 from db.questions import EventFilter, Page, Window
+from db.roles import is_member
 from db.rows import EventRow
 
 _COLUMNS = (
@@ -25,7 +26,6 @@ _COLUMNS = (
     col(Event.address),
     col(Event.request_id),
     col(Event.created_at),
-    col(Member.user_id).is_not(None).label("is_member"),
 )
 _NEWEST_FIRST = Order(col(Event.created_at), col(Event.id), is_descending=True)
 
@@ -74,8 +74,7 @@ async def forget(tx: Transaction, kinds: Sequence[str], before: datetime, limit:
 
 
 def _for(viewer_id: UUID) -> Selection:
-    own = and_(col(Member.workspace_id) == col(Event.workspace_id), col(Member.user_id) == viewer_id)
-    return select(*_COLUMNS).join(Member, own, isouter=True)
+    return select(*_COLUMNS, is_member(col(Event.workspace_id), viewer_id).label("is_member"))
 
 
 def _conditions(where: EventFilter) -> list[ColumnElement[bool]]:

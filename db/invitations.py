@@ -10,9 +10,10 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
-from db.models import Invitation, Member, User, Workspace, WorkspaceRole
+from db.models import Invitation, User, Workspace, WorkspaceRole
 from db.pages import Order, Owners, pages_of
 from db.questions import Page, Window
+from db.roles import role_in
 from db.rows import InvitationRow
 
 _COLUMNS = (
@@ -107,18 +108,14 @@ async def withdraw(tx: Transaction, workspace_id: UUID, email_folded: str) -> No
 
 def _open(now: datetime) -> Selection:
     """Invitations that can be accepted. What an owner offered falls with that owner's right to offer it."""
-    inviter, person = aliased(Member), aliased(User)
-    owns = and_(
-        col(inviter.workspace_id) == col(Invitation.workspace_id),
-        col(inviter.user_id) == col(Invitation.invited_by_id),
-        col(inviter.role) == WorkspaceRole.OWNER,
-    )
+    inviter = aliased(User)
+    is_enabled = and_(col(inviter.id) == col(Invitation.invited_by_id), col(inviter.disabled_at).is_(None))
     return (
         select(*_COLUMNS)
-        .join(inviter, owns)
-        .join(person, and_(col(person.id) == col(inviter.user_id), col(person.disabled_at).is_(None)))
+        .join(inviter, is_enabled)
         .join(Workspace, col(Workspace.id) == col(Invitation.workspace_id))
         .where(
+            role_in(col(Invitation.workspace_id), col(Invitation.invited_by_id)) == WorkspaceRole.OWNER,
             col(Invitation.accepted_at).is_(None),
             col(Invitation.expires_at) > now,
             col(Workspace.deleted_at).is_(None),
@@ -127,11 +124,7 @@ def _open(now: datetime) -> Selection:
 
 
 def _seen_by(viewer_id: UUID, invitations: Selection) -> Selection:
-    own, viewer = aliased(Member), aliased(User)
-    owns = and_(
-        col(own.workspace_id) == col(Invitation.workspace_id),
-        col(own.user_id) == viewer_id,
-        col(own.role) == WorkspaceRole.OWNER,
-    )
-    is_enabled = and_(col(viewer.id) == col(own.user_id), col(viewer.disabled_at).is_(None))
-    return invitations.join(own, owns).join(viewer, is_enabled)
+    viewer = aliased(User)
+    is_enabled = and_(col(viewer.id) == viewer_id, col(viewer.disabled_at).is_(None))
+    owns = role_in(col(Invitation.workspace_id), viewer_id) == WorkspaceRole.OWNER
+    return invitations.join(viewer, is_enabled).where(owns)

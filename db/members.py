@@ -12,6 +12,7 @@ from db.engine import Rows, Selection, Transaction
 from db.models import Member, User, Workspace, WorkspaceRole
 from db.pages import Order, Owners, pages_of
 from db.questions import Page, Window
+from db.roles import is_member
 from db.rows import MemberRow
 
 _COLUMNS = (col(Member.user_id), col(Member.workspace_id), col(Member.role), col(Member.created_at))
@@ -29,20 +30,16 @@ async def pages(
     rows: Rows, viewer_id: UUID | None, workspace_ids: Sequence[UUID], window: Window
 ) -> dict[UUID, Page[MemberRow]]:
     """For each workspace a window of its members, who came first first. A viewer must be a member; None sees all."""
-    visible = true() if viewer_id is None else col(Member.workspace_id).in_(_workspaces_of(viewer_id))
-    owners = Owners(col(Member.workspace_id), workspace_ids)
-    found = await pages_of(rows, select(*_COLUMNS).where(visible), owners, _FIRST_COMERS_FIRST, window)
+    owners = Owners(col(Workspace.id), workspace_ids)
+    found = await pages_of(rows, _seen_by(viewer_id), owners, _FIRST_COMERS_FIRST, window)
     return {key: page.of(MemberRow._make) for key, page in found.items()}
 
 
 async def counts(rows: Rows, viewer_id: UUID | None, workspace_ids: Sequence[UUID]) -> dict[UUID, int]:
     """For each workspace how many members it has. A viewer must be a member; None sees all."""
-    visible = true() if viewer_id is None else col(Member.workspace_id).in_(_workspaces_of(viewer_id))
-    statement = select(col(Member.workspace_id), func.count().label("number")).where(
-        col(Member.workspace_id).in_(workspace_ids), visible
-    )
-    found = await rows.all(statement.group_by(col(Member.workspace_id)))
-    return {row.workspace_id: row.number for row in found}
+    wanted = _seen_by(viewer_id).where(col(Workspace.id).in_(workspace_ids))
+    statement = wanted.with_only_columns(col(Workspace.id), func.count().label("number"))
+    return {row.id: row.number for row in await rows.all(statement.group_by(col(Workspace.id)))}
 
 
 async def find(rows: Rows, workspace_id: UUID, user_id: UUID) -> MemberRow | None:
@@ -133,6 +130,7 @@ async def remove(tx: Transaction, workspace_id: UUID, user_id: UUID) -> None:
     await tx.execute(delete(Member).where(col(Member.workspace_id) == workspace_id, col(Member.user_id) == user_id))
 
 
-def _workspaces_of(viewer_id: UUID) -> Selection:
-    own = aliased(Member)
-    return select(col(own.workspace_id)).where(col(own.user_id) == viewer_id)
+def _seen_by(viewer_id: UUID | None) -> Selection:
+    # The right is asked once of each workspace, not of each of its members.
+    seen = true() if viewer_id is None else is_member(col(Workspace.id), viewer_id)
+    return select(*_COLUMNS).join(Workspace, col(Workspace.id) == col(Member.workspace_id)).where(seen)

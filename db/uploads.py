@@ -12,6 +12,7 @@ from db.engine import Rows, Selection, Transaction
 from db.models import Member, Upload, UploadPart, UploadState, User
 from db.pages import Order, page_of
 from db.questions import Page, UploadFilter, Window
+from db.roles import visible
 from db.rows import FileRow, UploadRow
 
 LIVE = (UploadState.OPEN, UploadState.RECEIVING, UploadState.VERIFYING)
@@ -38,15 +39,22 @@ def _owned() -> Selection:
     )
 
 
+def _named() -> Selection:
+    owner = select(col(Member.role)).join(User, col(User.id) == col(Member.user_id))
+    role = owner.where(_IS_MAKER, col(User.disabled_at).is_(None)).correlate(Upload).scalar_subquery()
+    return select(*_COLUMNS[:-1], role.label("viewer_role"))
+
+
 async def by_ids(rows: Rows, user_id: UUID, upload_ids: Collection[UUID]) -> list[UploadRow]:
     """Those of the uploads that are the user's, in no particular order."""
-    statement = _owned().where(col(Upload.created_by_id) == user_id, col(Upload.id).in_(upload_ids))
+    found = visible(_named().where(col(Upload.id).in_(upload_ids)))
+    statement = found.where(found.selected_columns.created_by_id == user_id)
     return [UploadRow._make(row) for row in await rows.all(statement)]
 
 
 async def lent(rows: Rows, upload_id: UUID) -> UploadRow | None:
     """An upload in the name of whoever made it, for those whom that one lends the right to."""
-    row = await rows.first(_owned().where(col(Upload.id) == upload_id))
+    row = await rows.first(visible(_named().where(col(Upload.id) == upload_id)))
     return row and UploadRow._make(row)
 
 

@@ -42,12 +42,14 @@ async def by_ids(rows: Rows, user_ids: Sequence[UUID]) -> list[UserRow]:
 async def visible_by_ids(rows: Rows, viewer_id: UUID, user_ids: Sequence[UUID]) -> list[UserRow]:
     """Those of the users who are members of a workspace that the viewer is a member of, itself included."""
     own, other = aliased(Member), aliased(Member)
-    neighbours = (
-        select(col(other.user_id))
+    shared = (
+        select(col(other.workspace_id))
         .join(own, col(own.workspace_id) == col(other.workspace_id))
-        .where(col(own.user_id) == viewer_id)
+        .where(col(other.user_id) == col(User.id), col(own.user_id) == viewer_id)
     )
-    found = await rows.all(select(*COLUMNS).where(col(User.id).in_(user_ids), col(User.id).in_(neighbours)))
+    # A value, as in `db.roles`: a join may begin with everybody whom the viewer may see.
+    is_neighbour = shared.limit(1).scalar_subquery().is_not(None)
+    found = await rows.all(select(*COLUMNS).where(col(User.id).in_(user_ids), is_neighbour))
     return [UserRow._make(row) for row in found]
 
 

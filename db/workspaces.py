@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -13,21 +13,17 @@ from db.frequent import FrequentSelect
 from db.models import Invitation, Member, Quota, User, Workspace
 from db.pages import Order, Owners, pages_of
 from db.questions import Page, Window
+from db.roles import is_member, role_in, visible
 from db.rows import MembershipRow, WorkspaceRow
 
-_COLUMNS = (
-    col(Workspace.id),
-    col(Workspace.name),
-    col(Workspace.personal_user_id),
-    col(Workspace.created_at),
-    col(Member.role),
-)
+_COLUMNS = (col(Workspace.id), col(Workspace.name), col(Workspace.personal_user_id), col(Workspace.created_at))
 _OLDEST_FIRST = Order(col(Workspace.created_at), col(Workspace.id), is_descending=False)
 # Who is disabled has no rights left, also in the middle of a request.
 _MEMBERSHIP = (
-    select(col(Member.user_id), col(Member.workspace_id), col(Member.role))
-    .join(User, col(User.id) == col(Member.user_id))
-    .where(col(User.disabled_at).is_(None))
+    select(col(User.id), col(Workspace.id), role_in(col(Workspace.id), col(User.id)))
+    .select_from(User)
+    .join(Workspace, is_member(col(Workspace.id), col(User.id)))
+    .where(col(User.id).in_(bindparam("user_ids", expanding=True)), col(User.disabled_at).is_(None))
 )
 _WORKSPACE_LINE, _USER_LINE = aliased(Quota), aliased(Quota)
 _LINES = [
@@ -35,17 +31,14 @@ _LINES = [
     for line in (_WORKSPACE_LINE, _USER_LINE)
     for column in (col(line.quota_limit), col(line.used), col(line.reserved))
 ]
-_BY_WORKSPACE = _MEMBERSHIP.where(
-    col(Member.user_id).in_(bindparam("user_ids", expanding=True)),
-    col(Member.workspace_id).in_(bindparam("workspace_ids", expanding=True)),
-)
+_BY_WORKSPACE = _MEMBERSHIP.where(col(Workspace.id).in_(bindparam("workspace_ids", expanding=True)))
 
 
 def _with_lines(memberships: Selection) -> Selection:
     return (
         memberships.add_columns(*_LINES)
-        .join(_WORKSPACE_LINE, col(_WORKSPACE_LINE.owner_id) == col(Member.workspace_id), isouter=True)
-        .join(_USER_LINE, col(_USER_LINE.owner_id) == col(Member.user_id), isouter=True)
+        .join(_WORKSPACE_LINE, col(_WORKSPACE_LINE.owner_id) == col(Workspace.id), isouter=True)
+        .join(_USER_LINE, col(_USER_LINE.owner_id) == col(User.id), isouter=True)
     )
 
 
@@ -62,27 +55,16 @@ _HELD_PEOPLE = FrequentSelect(_BY_WORKSPACE.order_by(col(User.id)).with_for_upda
 # Both are asked for every upload.
 _NAMED = FrequentSelect(_with_lines(_BY_WORKSPACE))
 _PERSONAL = FrequentSelect(
-    _with_lines(_MEMBERSHIP)
-    .join(Workspace, col(Workspace.id) == col(Member.workspace_id))
-    .where(
+    _with_lines(_MEMBERSHIP).where(
+        col(Workspace.personal_user_id) == col(User.id),
         col(Workspace.personal_user_id).in_(bindparam("user_ids", expanding=True)),
-        col(Member.user_id) == col(Workspace.personal_user_id),
     )
 )
 
 
-def visible_to(user_id: UUID) -> Selection:
-    """The workspaces that a user is a member of."""
-    return (
-        select(*_COLUMNS)
-        .join(Member, col(Member.workspace_id) == col(Workspace.id))
-        .where(col(Member.user_id) == user_id)
-    )
-
-
 async def by_ids(rows: Rows, user_id: UUID, workspace_ids: Sequence[UUID]) -> list[WorkspaceRow]:
     """Those of the workspaces that the user is a member of, in no particular order."""
-    found = await rows.all(visible_to(user_id).where(col(Workspace.id).in_(workspace_ids)))
+    found = await rows.all(visible(_seen_by(user_id).where(col(Workspace.id).in_(workspace_ids))))
     return [WorkspaceRow._make(row) for row in found]
 
 
@@ -131,7 +113,7 @@ async def existing(rows: Rows, viewer_id: UUID, workspace_ids: Sequence[UUID]) -
 async def standing(rows: Rows, user_id: UUID, workspace_id: UUID) -> WorkspaceRow | None:
     """A workspace with the user's role in it, when the user is a member and not disabled."""
     is_enabled = select(col(User.id)).where(col(User.id) == user_id, col(User.disabled_at).is_(None)).exists()
-    row = await rows.first(visible_to(user_id).where(col(Workspace.id) == workspace_id, is_enabled))
+    row = await rows.first(visible(_seen_by(user_id).where(col(Workspace.id) == workspace_id, is_enabled)))
     return row and WorkspaceRow._make(row)
 
 
@@ -187,6 +169,9 @@ async def forget(tx: Transaction, workspace_id: UUID) -> None:
     await tx.execute(delete(Workspace).where(col(Workspace.id) == workspace_id, col(Workspace.deleted_at).is_not(None)))
 
 
+def _seen_by(viewer_id: UUID) -> Selection:
+    return select(*_COLUMNS, role_in(col(Workspace.id), viewer_id).label("viewer_role"))
+
+
 def _all_for(viewer_id: UUID) -> Selection:
-    membership = and_(col(Member.workspace_id) == col(Workspace.id), col(Member.user_id) == viewer_id)
-    return select(*_COLUMNS).join(Member, membership, isouter=True).where(col(Workspace.deleted_at).is_(None))
+    return _seen_by(viewer_id).where(col(Workspace.deleted_at).is_(None))
