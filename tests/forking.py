@@ -4,6 +4,7 @@ To read them takes two seconds of a processor, and to fork a hundredth. Whoever 
 asks for programs by `tests.programs`; when it is gone, so are this process and all that it has started.
 """
 
+import atexit
 import ctypes
 import gc
 import json
@@ -15,6 +16,7 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import api.commands  # noqa: F401 - read here so that no program has to
 from schema.schema import build_schema
@@ -100,14 +102,30 @@ def become(wanted: Wanted) -> None:
     os.environ.clear()
     os.environ.update(wanted.environment)
     sys.argv = wanted.arguments
-    runpy.run_module(wanted.arguments[0], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(wanted.arguments[0], run_name="__main__", alter_sys=True)
+    except SystemExit as said:
+        if not isinstance(said.code, int | None):
+            raise
+        _end(said.code or 0)
+    _end(0)
+
+
+def _end(status: int) -> NoReturn:
+    # What the interpreter does, but for taking apart all that was read: that copies the memory it lies in, and costs as
+    # much as the start. The programs that start cold are taken apart.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if not stream.closed:
+            stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the keys that interrupt a test run are not meant for it
     build_schema()
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # for the programs, too: a collector that looks through what was read copies it
     if (program := Forks(socket.socket(fileno=int(sys.argv[1]))).serve()) is not None:
-        gc.unfreeze()
         become(program)
