@@ -12,6 +12,7 @@ from httpx2 import AsyncClient
 from tests.api.hostile_messages import SECRET
 from tests.asking import Account, create_key, personal_workspace, sign_up
 from tests.live import Live, serving
+from tests.machine import PATIENCE_SECONDS
 
 MAXIMUM_SUBSCRIPTIONS = 20
 MAXIMUM_STREAMS = 10
@@ -46,7 +47,7 @@ def besieged(folder: Path) -> Iterator[People]:
 
 
 async def _people(live: Live) -> People:
-    async with AsyncClient(base_url=live.url) as client:
+    async with AsyncClient(base_url=live.url, timeout=PATIENCE_SECONDS) as client:
         ada, eve = await sign_up(client), await sign_up(client, "eve")
         key = await create_key(client, ada, "files:read")
         return People(live, ada, eve, key, await personal_workspace(client, ada))
@@ -54,7 +55,7 @@ async def _people(live: Live) -> People:
 
 async def survives(people: People, *secrets: str) -> None:
     """The service is well, has met no fault, and its log has no secret in it."""
-    async with AsyncClient(base_url=people.live.url) as client:
+    async with AsyncClient(base_url=people.live.url, timeout=PATIENCE_SECONDS) as client:
         assert (await client.get("/health/ready")).status_code == 200
     said = people.live.log.read_text()
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]

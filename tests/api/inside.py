@@ -14,7 +14,7 @@ from api.app import create_app
 from api.parts import Parts, parts_of
 from api.server import ServerLimits, config_of
 from api.settings import Settings
-from tests.machine import comes_true
+from tests.machine import PATIENCE_SECONDS, comes_true
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ async def inside(settings: Settings) -> AsyncIterator[Inside]:
         assert await comes_true(lambda: server.started or serving.done())
         port = own.getsockname()[1]
         try:
-            async with AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as client:
                 yield Inside(port, parts, client, len(asyncio.all_tasks()))
         finally:
             server.should_exit = True

@@ -62,7 +62,7 @@ async def test_what_was_acknowledged_survives_and_nothing_else_is_left(
     environment = QUICK_LEASES | {"CAIRN_DATABASE_URL": database_url}
     acknowledged: dict[str, str] = {}
     with serving(tmp_path, environment) as service:
-        async with AsyncClient(base_url=service.url) as client:
+        async with AsyncClient(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
             ada = await sign_up(client)
         senders = [asyncio.create_task(send_until_cut(service, ada, sender, acknowledged)) for sender in range(SENDERS)]
         await asyncio.sleep(moment)

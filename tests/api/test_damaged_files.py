@@ -15,6 +15,7 @@ from storage.keys import new_key, path_of
 from tests.asking import Account, ask, create_key, log_in, sign_up, uploaded
 from tests.backstage import promote
 from tests.live import serving
+from tests.machine import PATIENCE_SECONDS
 from tests.programs import outside, run
 
 CONTENT = b"The quick brown fox jumps over the lazy dog.\n"
@@ -132,7 +133,7 @@ async def damaged(answer: Response) -> bool:
 
 async def test_an_operator_checks_beside_a_running_service(sqlite_url: str, tmp_path: Path) -> None:
     with serving(tmp_path, {"CAIRN_DATABASE_URL": sqlite_url}) as live:
-        async with AsyncClient(base_url=live.url) as client:
+        async with AsyncClient(base_url=live.url, timeout=PATIENCE_SECONDS) as client:
             ada = await sign_up(client)
             files = [await uploaded(client, ada, f"{number}.txt", CONTENT) for number in range(3)]
             well = await asyncio.to_thread(checking, tmp_path, sqlite_url)

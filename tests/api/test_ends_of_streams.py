@@ -18,6 +18,7 @@ from tests.api.test_hostile_streams import get
 from tests.asking import Account, ask, create_key, log_in, sign_up, uploaded
 from tests.backstage import join, promote
 from tests.live import serving
+from tests.machine import PATIENCE_SECONDS
 
 CREATE = "mutation ($input: CreateWorkspaceInput!) { createWorkspace(input: $input) { workspace { id } } }"
 UPDATE = "mutation ($input: UpdateMemberInput!) { updateMember(input: $input) { problems { code } } }"
@@ -189,7 +190,7 @@ async def test_a_session_that_ends_in_another_process_ends_here(
         serving(tmp_path_factory.mktemp("here"), environment) as here,
         serving(tmp_path_factory.mktemp("there"), environment) as there,
     ):
-        async with AsyncClient(base_url=there.url) as client:
+        async with AsyncClient(base_url=there.url, timeout=PATIENCE_SECONDS) as client:
             ada = await sign_up(client)
             async with opened(here.port, ada.token) as raw:
                 await raw.send(subscribe("1", WATCH))

@@ -15,7 +15,7 @@ from tests.api.test_crashes import QUICK_LEASES, blobs_in
 from tests.asking import Account, ask, sign_up
 from tests.backstage import changing
 from tests.live import Live, serving
-from tests.machine import wait_for
+from tests.machine import PATIENCE_SECONDS, wait_for
 
 EXPORT = """mutation {
   exportAnalytics(input: { report: USERS, format: CSV }) { export { id } problems { code } }
@@ -62,7 +62,7 @@ async def test_every_export_that_was_acknowledged_becomes_one_file(
     environment = QUICK_LEASES | {"CAIRN_DATABASE_URL": database_url}
     acknowledged: set[str] = set()
     with serving(tmp_path, environment) as service:
-        async with AsyncClient(base_url=service.url) as client:
+        async with AsyncClient(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
             people = [await sign_up(client, f"user{each}") for each in range(4)]
         asking = [asyncio.create_task(ask_until_cut(service, person, acknowledged)) for person in people]
         while len(acknowledged) < number:  # noqa: ASYNC110 - what is waited for happens in another process

@@ -21,7 +21,7 @@ from tests.api.hostile import NEXT, OPERATIONS, Case
 from tests.api.test_hostile_requests import CASES, code_of
 from tests.asking import sign_up
 from tests.live import Live, serving
-from tests.machine import wait_for
+from tests.machine import PATIENCE_SECONDS, wait_for
 
 ANSWER_SECONDS = 15
 STALL_SECONDS = 1.0
@@ -80,7 +80,7 @@ def large_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 async def aim(live: Live) -> Target:
-    async with AsyncClient(base_url=live.url) as client:
+    async with AsyncClient(base_url=live.url, timeout=PATIENCE_SECONDS) as client:
         token = (await sign_up(client)).token
     return Target(live, token, psutil.Process(live.process.pid).memory_info().rss)
 

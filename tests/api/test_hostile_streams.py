@@ -16,6 +16,7 @@ from tests.api.besieged import MAXIMUM_STREAMS, People, besieged, survives
 from tests.api.frames import RawSocket, dialled
 from tests.api.hostile_messages import SECRET, WATCH, WATCH_PLACE, WATCH_UPLOAD
 from tests.asking import Account, ask, uploaded
+from tests.machine import PATIENCE_SECONDS
 
 TICKET = "mutation { createStreamTicket { ticket } }"
 LOGOUT = "mutation { logout { problems { code } } }"
@@ -69,7 +70,7 @@ async def answered(raw: RawSocket, request: bytes) -> tuple[int, Any]:
 
 
 async def ticket_for(people: People, asker: Account) -> str:
-    async with AsyncClient(base_url=people.live.url) as client:
+    async with AsyncClient(base_url=people.live.url, timeout=PATIENCE_SECONDS) as client:
         ticket: str = (await ask(client, TICKET, asker))["createStreamTicket"]["ticket"]
     tickets.append(ticket)
     return ticket
@@ -159,7 +160,7 @@ async def test_of_many_who_come_with_one_ticket_one_is_let_in(people: People) ->
 
 
 async def test_a_ticket_of_a_session_that_has_ended_is_good_no_longer(people: People) -> None:
-    async with AsyncClient(base_url=people.live.url) as client:
+    async with AsyncClient(base_url=people.live.url, timeout=PATIENCE_SECONDS) as client:
         given = {"username": "eve", "password": "a quiet harbour at dusk"}
         login = "mutation ($input: LoginInput!) { login(input: $input) { accessToken } }"
         token = (await ask(client, login, input=given))["login"]["accessToken"]
@@ -208,7 +209,7 @@ async def test_what_is_no_request_after_the_request_ends_the_stream(people: Peop
 
 
 async def test_requests_behind_a_stream_wait_for_its_end(people: People) -> None:
-    async with dialled(people.port) as raw, AsyncClient(base_url=people.live.url) as client:
+    async with dialled(people.port) as raw, AsyncClient(base_url=people.live.url, timeout=PATIENCE_SECONDS) as client:
         await raw.send(get(WATCH, people.ada.headers) + get("{ __typename }") * 5)
         await asyncio.sleep(0.5)
         await uploaded(client, people.ada)
@@ -217,7 +218,7 @@ async def test_requests_behind_a_stream_wait_for_its_end(people: People) -> None
 
 
 async def test_a_stream_goes_on_while_its_neighbours_do_their_worst(people: People) -> None:
-    async with dialled(people.port) as raw, AsyncClient(base_url=people.live.url) as client:
+    async with dialled(people.port) as raw, AsyncClient(base_url=people.live.url, timeout=PATIENCE_SECONDS) as client:
         await raw.send(get(WATCH, people.ada.headers))
         assert await raw.status() == 200
         assert await raw.reader.readuntil(OPENING)

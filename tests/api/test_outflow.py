@@ -241,7 +241,7 @@ async def test_a_signed_url_never_reaches_the_log(download: Download) -> None:
     secret = "s3cr3t" * 7
     with download.begin("Connection: close") as connection:
         connection.recv(1)
-    async with AsyncClient(base_url=download.live.url) as client:
+    async with AsyncClient(base_url=download.live.url, timeout=PATIENCE_SECONDS) as client:
         await client.get(f"{download.path}?expires=1&signature={secret}")
 
     log = download.live.log.read_text()

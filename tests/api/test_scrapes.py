@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.settings import Settings
 from tests.lifespan import running
-from tests.machine import free_port
+from tests.machine import PATIENCE_SECONDS, free_port
 from tests.scraping import BEARER, TOKEN, Scraped
 
 Serve = Callable[..., AbstractAsyncContextManager[AsyncClient]]
@@ -67,7 +67,10 @@ async def test_with_a_token_whoever_has_it_is_answered(serve: Serve, environment
 
 async def test_with_a_port_of_their_own_they_are_served_there_and_nowhere_else(serve: Serve) -> None:
     port = free_port()
-    async with serve(metrics_port=port) as client, AsyncClient(base_url=f"http://127.0.0.1:{port}") as other:
+    async with (
+        serve(metrics_port=port) as client,
+        AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as other,
+    ):
         assert (await client.get("/metrics")).status_code == 404
         await client.get("/health")
         answer = await other.get("/metrics")
@@ -82,7 +85,7 @@ async def test_a_port_and_a_token_are_both_needed_where_both_are_set(serve: Serv
     port = free_port()
     async with (
         serve(metrics_port=port, metrics_token=SecretStr(TOKEN)) as client,
-        AsyncClient(base_url=f"http://127.0.0.1:{port}") as other,
+        AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as other,
     ):
         assert (await client.get("/metrics", headers=BEARER)).status_code == 404
         assert (await other.get("/metrics")).status_code == 401

@@ -26,7 +26,7 @@ from tests.api.test_hostile_streams import get
 from tests.asking import Account, ask, personal_workspace, sign_up, uploaded
 from tests.backstage import counted, join, uuid_of
 from tests.live import Live, serving
-from tests.machine import comes_true
+from tests.machine import PATIENCE_SECONDS, comes_true
 
 NAMES = " ".join(f"a{number}: name" for number in range(25))
 LONG = f"subscription {{ fileChanged {{ kind file {{ {NAMES} }} }} }}"
@@ -77,7 +77,7 @@ async def test_who_stops_reading_is_dropped_while_others_are_told(
     }
     with serving(tmp_path, environment) as live:
         async with AsyncExitStack() as kept:
-            client = await kept.enter_async_context(AsyncClient(base_url=live.url))
+            client = await kept.enter_async_context(AsyncClient(base_url=live.url, timeout=PATIENCE_SECONDS))
             ada = await sign_up(client)
             place, file = await personal_workspace(client, ada), (await uploaded(client, ada, "a" * 200 + ".txt"))["id"]
             slow = [await kept.enter_async_context(dialled(live.port, SMALL_BUFFER)) for _ in range(3)]

@@ -14,7 +14,7 @@ from tests.api.test_crashes import QUICK_LEASES
 from tests.api.test_tus import USAGE, created, head, send, session
 from tests.asking import Account, ask, log_in, sign_up
 from tests.live import Live, serving
-from tests.machine import wait_for
+from tests.machine import PATIENCE_SECONDS, wait_for
 
 SENDERS = 4
 SIZE = 3_000_000
@@ -50,7 +50,7 @@ async def test_uploads_go_on_where_they_were_acknowledged(database_url: str, tmp
     environment = QUICK_LEASES | {"CAIRN_DATABASE_URL": database_url}
     acknowledged: Acknowledged = {}
     with serving(tmp_path, environment) as service:
-        async with AsyncClient(base_url=service.url) as client:
+        async with AsyncClient(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
             ada = await sign_up(client)
         senders = [asyncio.create_task(send_until_cut(service, ada, sender, acknowledged)) for sender in range(SENDERS)]
         await asyncio.to_thread(wait_for, lambda: bool(acknowledged), 30)

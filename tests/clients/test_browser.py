@@ -153,7 +153,7 @@ async def test_several_files_are_sent_with_an_operation_that_the_panel_adds(
 
 async def test_a_subscription_shows_what_happens_until_it_is_stopped(served: Live, visit: Visit) -> None:
     shown = visit.page.locator(".graphiql-response .view-lines")
-    async with asyncio.timeout(PATIENCE_SECONDS), AsyncClient(base_url=served.url) as client:
+    async with asyncio.timeout(PATIENCE_SECONDS), AsyncClient(base_url=served.url, timeout=PATIENCE_SECONDS) as client:
         account = await asking.sign_up(client, "watches")
         await use(visit, account.token)
         await visit.start("Watch")

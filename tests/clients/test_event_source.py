@@ -75,7 +75,7 @@ def service(origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture
 async def client(service: Live) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(base_url=service.url) as client:
+    async with AsyncClient(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 

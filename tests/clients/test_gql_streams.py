@@ -27,7 +27,7 @@ Transport = WebsocketsTransport | AIOHTTPWebsocketsTransport
 
 @pytest.fixture
 async def client(served: Live) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(base_url=served.url) as client:
+    async with AsyncClient(base_url=served.url, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 

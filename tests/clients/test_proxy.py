@@ -17,7 +17,7 @@ from tests.clients.test_event_source import TICKET, WATCH
 from tests.clients.test_streams import assert_told
 from tests.clients.test_uploads import run_node
 from tests.live import Live, serving
-from tests.machine import free_port
+from tests.machine import PATIENCE_SECONDS, free_port
 from tests.proxies import CONFIGURATION, Proxy, proxying
 
 MARGIN_SECONDS = 5
@@ -56,7 +56,7 @@ def test_the_proxy_lets_go_of_idle_connections_before_the_service_does() -> None
 
 async def test_clients_can_read_that_the_service_is_away(tmp_path: Path) -> None:
     with proxying(tmp_path, free_port(), free_port()) as proxy:
-        async with AsyncClient(base_url=proxy.url) as client:
+        async with AsyncClient(base_url=proxy.url, timeout=PATIENCE_SECONDS) as client:
             asked = await client.post("/graphql", json={"query": "{ __typename }"})
             fetched = await client.get("/files/file_1/download")
     assert (asked.status_code, asked.headers["content-type"]) == (502, "application/json")
@@ -69,7 +69,7 @@ async def test_no_log_of_the_proxy_has_a_ticket(tmp_path: Path) -> None:
     port = free_port()
     environment = {"CAIRN_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     with serving(tmp_path, environment) as service, proxying(tmp_path, port, service.port) as proxy:
-        async with AsyncClient(base_url=proxy.url) as client:
+        async with AsyncClient(base_url=proxy.url, timeout=PATIENCE_SECONDS) as client:
             account = await sign_up(client)
             ticket = (await ask(client, TICKET, account))["createStreamTicket"]["ticket"]
             url = f"/graphql?{urlencode({'query': WATCH, 'ticket': ticket})}"
