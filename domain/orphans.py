@@ -29,7 +29,10 @@ async def strays_among(backends: Backends, entries: Collection[Entry]) -> list[E
     free = await _not_in_flight(backends, entries)
     async with backends.db.reading() as rows:
         growing = await uploads.live_keys(rows, [entry.key for entry in free])
-    return [entry for entry in free if entry.key not in growing]
+    # Looked at last: an upload that has ended since they were listed has finished or removed them by then.
+    unwanted = {entry.key for entry in free} - growing
+    left = await backends.store.unfinished(unwanted)
+    return [entry for entry in free if entry.key in left]
 
 
 async def is_ours(rows: Rows) -> bool:

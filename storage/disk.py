@@ -175,6 +175,12 @@ class DiskStore:
             require_key(key)
         return await self._threads.run(self._leases.marked, keys)
 
+    async def unfinished(self, keys: Collection[str]) -> set[str]:
+        """Those of the keys that are partial blobs still; see Inventory."""
+        for key in keys:
+            require_key(key)
+        return await self._inventory.unfinished(keys)
+
     async def measure(self, key: str) -> int | None:
         """How many bytes a finished blob has; see Inventory."""
         require_key(key)

@@ -52,6 +52,11 @@ class DiskInventory:
         finally:
             found.close()
 
+    async def unfinished(self, keys: Iterable[str]) -> set[str]:
+        """See Inventory."""
+        found = await self._threads.run(self._entries, self._layout.incoming, keys)
+        return {entry.key for entry in found}
+
     async def sum_up(self, key: str, pace: Pace) -> Stored:
         """See Inventory."""
         reading = await self._threads.run(Rereading, self._layout, key)

@@ -268,6 +268,10 @@ class Inventory(Protocol):
         """Those of the keys that are in flight under a lease, expired or not, whoever holds it."""
         ...
 
+    async def unfinished(self, keys: Collection[str]) -> set[str]:
+        """Those of the keys that are partial blobs still."""
+        ...
+
     async def measure(self, key: str) -> int | None:
         """How many bytes a finished blob has; None when there is none."""
         ...
