@@ -1,16 +1,17 @@
 """Selects on events: what happened, the newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, Subquery, case, delete, false, func, select, true
 from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
 from db.models import Event
-from db.pages import Order, Owners, heads_of, page_of, pages_of
+from db.pages import Order, Owners, first_of, heads_of, page_of, pages_of
 from db.questions import EventFilter, Page, Window
 from db.roles import is_member
 from db.rows import EventRow
@@ -31,15 +32,14 @@ _NEWEST_FIRST = Order(col(Event.created_at), col(Event.id), is_descending=True)
 
 
 async def page(rows: Rows, viewer_id: UUID, where: EventFilter, window: Window) -> Page[EventRow]:
-    """A window of all events, with whether the viewer is a member where each happened."""
-    kinds = () if where.kinds is None else tuple(dict.fromkeys(where.kinds))
-    # What became of one thing is not much, whatever kinds it is of.
-    if len(kinds) < 2 or where.target_id is not None:  # noqa: PLR2004
-        conditions = _conditions(where)
-    else:
-        # Of each kind by itself an index has them in order. Of several SQLite may go through all events to find none.
-        each = [select(Event).where(*_conditions(replace(where, kinds=(kind,)))) for kind in kinds]
-        conditions = [col(Event.id).in_(heads_of(each, _NEWEST_FIRST, window))]
+    """A window of all events, with whether the viewer is a member where each happened.
+
+    Indexes are by kind: whoever asks for more than some time of the whole log names kinds, if need be all of them.
+    """
+    conditions = _conditions(where)
+    if where.kinds is not None:
+        heads = _heads(rows, where, {}, window)
+        conditions = [col(Event.id).in_(first_of(heads, _NEWEST_FIRST, window))]
     return (await page_of(rows, _for(viewer_id).where(*conditions), _NEWEST_FIRST, window)).of(EventRow._make)
 
 
@@ -52,8 +52,17 @@ async def count(rows: Rows, where: EventFilter) -> int:
 async def pages(
     rows: Rows, viewer_id: UUID, actor_ids: Sequence[UUID], where: EventFilter, window: Window
 ) -> dict[UUID, Page[EventRow]]:
-    """For each actor a window of what it did, with whether the viewer is a member where each happened."""
-    wanted = _for(viewer_id).where(*_conditions(where))
+    """For each actor a window of what it did, with whether the viewer is a member where each happened.
+
+    Kinds are named. Who did nothing is left out, and so is whoever is not the actor that is asked for.
+    """
+    actor_ids = [each for each in actor_ids if where.actor_id in {None, each}]
+    if len(actor_ids) == 1:
+        only = await page(rows, viewer_id, replace(where, actor_id=actor_ids[0]), window)
+        return {actor_ids[0]: only} if only.items else {}
+    actors = {cast("ColumnElement[Any]", col(Event.actor_id)): actor_ids}
+    heads = _heads(rows, where, actors, window)
+    wanted = _for(viewer_id).where(col(Event.id).in_(select(heads.c.id)))
     found = await pages_of(rows, wanted, Owners(col(Event.actor_id), actor_ids), _NEWEST_FIRST, window)
     return {key: page.of(EventRow._make) for key, page in found.items()}
 
@@ -71,6 +80,20 @@ async def forget(tx: Transaction, kinds: Sequence[str], before: datetime, limit:
     aged = select(col(Event.id)).where(col(Event.kind).in_(kinds), col(Event.created_at) < before)
     oldest = aged.order_by(col(Event.created_at)).limit(limit)
     return await tx.execute(delete(Event).where(col(Event.id).in_(oldest.scalar_subquery())))
+
+
+def _heads(
+    rows: Rows, where: EventFilter, lists: Mapping[ColumnElement[Any], Sequence[Any]], window: Window
+) -> Subquery:
+    """The first events of each kind, and of each value of these lists."""
+    of_index = replace(where, kinds=None, workspace_id=where.workspace_id if where.target_id is None else None)
+    conditions = _conditions(of_index)
+    if where.workspace_id != of_index.workspace_id:
+        # All of what became of a thing mostly did so in one workspace, where much else happened. No index is used for
+        # a case, and databases expect it to hold for many.
+        conditions.append(case((col(Event.workspace_id) == where.workspace_id, true()), else_=false()))
+    kinds = {cast("ColumnElement[Any]", col(Event.kind)): list(dict.fromkeys(where.kinds or ()))}
+    return heads_of(rows, select(Event).where(*conditions), {**lists, **kinds}, _NEWEST_FIRST, window)
 
 
 def _for(viewer_id: UUID) -> Selection:

@@ -1,11 +1,26 @@
 """Keyset pages: a window of a sorted select that stays right while rows come and go."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SelectBase, func, select, tuple_, union_all
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    FromClause,
+    Integer,
+    SelectBase,
+    Subquery,
+    TableValuedAlias,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.orm import Mapped
 
 from db.engine import Rows, Selection
@@ -17,7 +32,7 @@ class Order:
     """What a select is sorted by; `id` follows in the same direction and tells equals apart."""
 
     column: Mapped[Any] | ColumnElement[Any]
-    id: Mapped[UUID]
+    id: Mapped[UUID] | ColumnElement[UUID]
     is_descending: bool
 
 
@@ -34,14 +49,47 @@ async def page_of(rows: Rows, statement: Selection, order: Order, window: Window
     return _page(await rows.all(statement.order_by(*_sort(order, window)).limit(window.limit + 1)), window)
 
 
-def heads_of(statements: Sequence[Selection], order: Order, window: Window) -> SelectBase:
-    """The ids of the first rows that each of several selects has in a window: those of all of them are among these."""
-    sort = _sort(order, window)
-    heads = (
-        _bounded(each, order, window).with_only_columns(order.id).order_by(*sort).limit(window.limit + 1).subquery()
-        for each in statements
-    )
-    return union_all(*(select(head.c.id) for head in heads))
+def heads_of(
+    rows: Rows, statement: Selection, lists: Mapping[ColumnElement[Any], Sequence[Any]], order: Order, window: Window
+) -> Subquery:
+    """The `id` and `place` of the first rows in a window for each value of some columns, or each combination of values.
+
+    Both may be null where a value has no row.
+
+    An index that begins with the columns has the rows of each value in order, but not those of several: databases sort
+    them all, or look for them along another index, which can mean everything. Here nothing is read but the heads.
+    """
+    tables = {column: _table_of(rows, column, given) for column, given in lists.items()}
+    each: FromClause = next(iter(tables.values()))
+    for table in [*tables.values()][1:]:
+        each = each.join(table, true())
+    heads = _bounded(statement, order, window).where(*(column == table.c.value for column, table in tables.items()))
+    heads = heads.correlate(*tables.values()).order_by(*_sort(order, window)).limit(window.limit + 1)
+    columns: tuple[ColumnElement[Any], ...] = order.id.label("id"), order.column.label("place")
+    if rows.takes_lists:
+        found = heads.with_only_columns(*columns).lateral()
+        return select(*found.c).select_from(each.join(found, true())).subquery()
+    # SQLite has no lateral joins. It comes to a row in a single step by the number that it has for each, and may not
+    # begin with the rows, as it would where they seem to be few: an outer join has an order.
+    [whole] = statement.columns_clause_froms
+    number: ColumnElement[int] = literal_column(f"{whole}.rowid", Integer)
+    of_heads = number.in_(heads.with_only_columns(number))
+    return select(*columns).select_from(each.outerjoin(whole, of_heads)).subquery()
+
+
+def first_of(heads: Subquery, order: Order, window: Window) -> SelectBase:
+    """The ids of the first rows of all heads together."""
+    whole = replace(order, column=heads.c.place, id=heads.c.id)
+    sort = (key.nulls_last() for key in _sort(whole, window))
+    return select(heads.c.id).order_by(*sort).limit(window.limit + 1)
+
+
+def _table_of(rows: Rows, column: ColumnElement[Any], values: Sequence[Any]) -> TableValuedAlias:
+    """A list as a table, with a row for each value."""
+    if rows.takes_lists:
+        return func.unnest(literal([*values], ARRAY(column.type))).table_valued("value").render_derived()
+    plain = [value.hex if isinstance(value, UUID) else value for value in values]
+    return func.json_each(json.dumps(plain)).table_valued("value")
 
 
 async def pages_of(

@@ -1,7 +1,7 @@
 """What happened, as rows written in the transaction of the change they tell of, and as people read them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -121,7 +121,7 @@ def event_values(kind: EventKind, subject: Subject, facts: RequestFacts, now: da
 
 async def page(rows: Rows, viewer: Viewer, where: EventFilter, window: Window) -> Page[EventRow]:
     """A window of the audit log, the newest first. Raises NotSignedIn and AdministratorsOnly."""
-    found = await events.page(rows, viewer.administering(), where, window)
+    found = await events.page(rows, viewer.administering(), _by_kind(where), window)
     return found.of(lambda row: _as_told_to(viewer, row))
 
 
@@ -136,7 +136,8 @@ async def activity_pages(
 ) -> Mapping[UUID, Page[EventRow]]:
     """For each user a window of what it did: for the viewer, and for administrators of anybody. Raises NotSignedIn."""
     where, window = question
-    found = await events.pages(rows, viewer.seeing_accounts(), _accounts_of(viewer, actor_ids), where, window)
+    named = where if where.kinds is not None else replace(where, kinds=tuple(EventKind))
+    found = await events.pages(rows, viewer.seeing_accounts(), _accounts_of(viewer, actor_ids), named, window)
     return {key: page.of(lambda row: _as_told_to(viewer, row)) for key, page in found.items()}
 
 
@@ -146,6 +147,12 @@ async def activity_counts(
     """For each user how much `activity_pages` has. Raises NotSignedIn."""
     viewer.seeing_accounts()
     return await events.counts(rows, _accounts_of(viewer, actor_ids), where)
+
+
+def _by_kind(where: EventFilter) -> EventFilter:
+    """The same with all kinds named, since indexes have by kind what anybody did, and what happened anywhere."""
+    is_whole_log = where.actor_id is where.target_id is where.workspace_id is None
+    return where if is_whole_log or where.kinds is not None else replace(where, kinds=tuple(EventKind))
 
 
 def _accounts_of(viewer: Viewer, user_ids: Sequence[UUID]) -> list[UUID]:

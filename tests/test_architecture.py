@@ -72,6 +72,7 @@ TESTS_OF_MANY = {
     "tests/api/test_hostile_clients.py": "clients that are slow, cut off or deaf, against the whole service",
     "tests/api/test_hostile_requests.py": "requests that break a rule, against the whole service",
     "tests/api/test_hostile_sockets.py": "WebSockets that break a rule, against the whole service",
+    "tests/domain/test_event_filters.py": "every combination of filters of the audit log: what it finds, and costs",
     "tests/domain/test_locks.py": "the order of locks, over all verbs that take several",
     "tests/db/test_plans.py": "what is asked by ids, over all selects that are asked so",
     "tests/api/test_hostile_streams.py": "event streams that are asked for wrongly, against the whole service",

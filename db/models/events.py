@@ -14,20 +14,20 @@ from db.models.record import JSON_COLUMN, Record
 class Event(Record, table=True):
     """Something that happened. Ids are no foreign keys: history outlives what it tells of.
 
-    Each filter of the audit log has an index that ends with the order of the log, and so have the kinds of what a user
-    did, or of what happened in a workspace: who is busy does little of most kinds. Ids alone would not do for it: a
-    download has its id when it is written, which may be long after it ended.
+    Whatever the audit log is filtered by, one of the indexes has each kind of it in the order of the log, and needs
+    nothing more: `db.events` puts the kinds together. Ids alone would not do for that order: a download has its id when
+    it is written, which may be long after it ended.
     """
 
     __tablename__ = "events"
     __table_args__ = (
         Index(None, "created_at", "id"),
-        Index(None, "actor_id", "created_at", "id"),
-        Index(None, "workspace_id", "created_at", "id"),
-        Index(None, "target_id", "created_at", "id"),
         Index(None, "kind", "created_at", "id"),
         Index(None, "actor_id", "kind", "created_at", "id"),
         Index(None, "workspace_id", "kind", "created_at", "id"),
+        Index(None, "target_id", "kind", "created_at", "id"),
+        Index(None, "workspace_id", "actor_id", "kind", "created_at", "id"),
+        Index(None, "target_id", "actor_id", "kind", "created_at", "id"),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
