@@ -22,20 +22,22 @@ from bench.effort import MIB
 from bench.footprint import Footprint, resident_bytes
 from bench.history import END, Chance
 from bench.results import machine, write
-from db import analytics_deltas, events
+from db import analytics_deltas
 from db.analytics import Extent, Period
 from db.analytics_deltas import DeltaRow
 from db.cache import Cache
 from db.engine import Database
-from db.models import Delta, Event, ExportFormat, ExportReport, HeldUser, Member
+from db.models import Delta, Event, ExportFormat, ExportReport, HeldUser, Member, UserRole
 from db.questions import EventFilter, Position, UserMeasure, Window
 from db.redis import RedisLink
+from domain import events
 from domain.analytics import Question
 from domain.analytics_answers import Answers, Statistics
 from domain.analytics_folding import fold
 from domain.analytics_reports import COLUMNS, read_report
 from domain.events import EventKind
 from domain.report_formats import rows_of
+from domain.viewer import Viewer
 
 TODAY = END.date()
 WAITING = 2000
@@ -102,6 +104,11 @@ def lists_of(user_id: UUID, workspace_id: UUID) -> dict[str, tuple[EventFilter, 
         "20 of a user of these kinds": (EventFilter(actor_id=user_id, kinds=rare), WINDOW),
         "20 of a workspace of these kinds": (
             EventFilter(workspace_id=workspace_id, kinds=rare),
+            WINDOW,
+        ),
+        "20 of a user in a workspace": (EventFilter(actor_id=user_id, workspace_id=workspace_id), WINDOW),
+        "20 of a user in a workspace, of these kinds": (
+            EventFilter(actor_id=user_id, workspace_id=workspace_id, kinds=rare),
             WINDOW,
         ),
         "20 logins of a user before a day": (
@@ -212,9 +219,11 @@ def _asking(db: Database, statistics: Statistics, question: Question, ask: Ask) 
 
 
 def _reading(db: Database, viewer_id: UUID, where: EventFilter, window: Window) -> Act:
+    viewer = Viewer(viewer_id, UserRole.ADMIN)
+
     async def act() -> Any:
         async with db.reading() as rows:
-            return await events.page(rows, viewer_id, where, window)
+            return await events.page(rows, viewer, where, window)
 
     return act
 
