@@ -376,18 +376,6 @@ async def test_only_the_first_findings_are_kept_and_all_are_counted() -> None:
     assert len(progress.findings) == MAXIMUM_KEPT
 
 
-async def test_what_was_finished_since_it_was_listed_is_no_stray(backends: Backends, scene: Scene) -> None:
-    upload = await piece(backends, await announced(backends, scene))
-    stray = new_key()
-    writer = await backends.store.extend(stray, 0)
-    await writer.write(b"hello")
-    await writer.close()
-    listed = [entry async for batch in backends.store.incoming() for entry in batch]
-    assert {entry.key for entry in listed} == {stray, upload.blob_key}
-    await completed(backends, scene, upload)
-    assert [entry.key for entry in await orphans.strays_among(backends, listed)] == [stray]
-
-
 @pytest.mark.parametrize("database_url", ["postgresql", "sqlite"], indirect=True)
 async def test_beside_a_service_that_works_nothing_is_found(backends: Backends, scene: Scene) -> None:
     await kept(backends, scene.people["owner"])
