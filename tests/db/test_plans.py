@@ -50,6 +50,7 @@ pytestmark = pytest.mark.xdist_group("plans")
 
 FEW = 150
 """More than named rows need of any table or index, with what the planner looks at, and much less than the crowd has."""
+OF_KINDS = EventFilter(kinds=("file.uploaded", "file.downloaded", "user.logged_in"))
 FEW_STEPS = 2000
 WINDOW = Window(5)
 DAY = Period(NOW.date(), NOW.date())
@@ -150,7 +151,7 @@ PAGES: dict[str, Ask] = {
     "versions": lambda tx, crowd, asker: versions.pages(tx, asker.id, [crowd.worn_file_id], WINDOW),
     "sessions": lambda tx, crowd, _: sessions.pages(tx, [crowd.busy.id], WINDOW, NOW),
     "api_keys": lambda tx, crowd, _: api_keys.pages(tx, [crowd.busy.id], WINDOW),
-    "events": lambda tx, crowd, asker: events.pages(tx, asker.id, [crowd.busy.id], EventFilter(), WINDOW),
+    "events": lambda tx, crowd, asker: events.pages(tx, asker.id, [crowd.busy.id], OF_KINDS, WINDOW),
 }
 """Lists of one who owns many. Whoever plans has to know that they are many."""
 
