@@ -97,8 +97,9 @@ class Supervisor:
         except Exception:  # noqa: BLE001 - whatever it is, it is told here or nowhere
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with suppress(OSError):  # whoever read them may have gone, which keeps no process from ending
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(status)
 
     def _note_what_ended(self) -> None:
