@@ -102,16 +102,18 @@ async def test_one_process_after_another_dies_and_each_file_is_there_once(postgr
     with serving(tmp_path, environment) as service:
         async with AsyncClient(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
             ada = await sign_up(client)
-            above = psutil.Process(service.process.pid)
-            senders = [asyncio.create_task(send_until_acknowledged(service, ada, sender)) for sender in range(SENDERS)]
-            killed: set[int] = set()
-            while not all(sender.done() for sender in senders):
-                await asyncio.sleep(1)
-                for child in [child for child in above.children() if child.pid not in killed][:1]:
-                    child.kill()
-                    killed.add(child.pid)
-            sent = {name: digest for sender in senders for name, digest in (await sender).items()}
-            assert len(killed) > 1
+        above = psutil.Process(service.process.pid)
+        senders = [asyncio.create_task(send_until_acknowledged(service, ada, sender)) for sender in range(SENDERS)]
+        killed: set[int] = set()
+        while not all(sender.done() for sender in senders):
+            await asyncio.sleep(1)
+            for child in [child for child in above.children() if child.pid not in killed][:1]:
+                child.kill()
+                await asyncio.to_thread(child.wait, PATIENCE_SECONDS)
+                killed.add(child.pid)
+        sent = {name: digest for sender in senders for name, digest in (await sender).items()}
+        assert len(killed) > 1
+        async with AsyncClient(base_url=service.url, timeout=PATIENCE_SECONDS) as client:
             files = await listed(client, ada)
             assert sorted((file["name"], file["digest"]) for file in files) == sorted(sent.items())
         await asyncio.to_thread(wait_for, lambda: blobs_in(service.data_folder) == len(files), PATIENCE_SECONDS)
