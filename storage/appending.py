@@ -3,11 +3,9 @@
 import io
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
-from storage.digest import Tally
-
-Pieces = Sequence[bytes | bytearray]
+from storage.digest import Pieces, Tally, counted
 
 _HURRY_BYTES = 8 << 20
 # The beginning of a file stays in the system's memory for who inspects it, or fetches a small one.
@@ -30,15 +28,16 @@ class Appending:
 
     def append(self, pieces: Pieces) -> None:
         """Write the next bytes. Whether they were written whole or not, `position` is where the written ones end."""
+        with counted(self.tally, pieces) if self.tally is not None else nullcontext():
+            self._write(pieces)
+        self._hurry()
+
+    def _write(self, pieces: Pieces) -> None:
         left: Sequence[bytes | bytearray | memoryview] = pieces
         while left:
             written = os.pwritev(self.file.fileno(), left, self.position)
             self.position += written
             left = _after(written, left)
-        if self.tally is not None:
-            for piece in pieces:
-                self.tally.add(piece)
-        self._hurry()
 
     def _hurry(self) -> None:
         """Have the disk begin with what has come so far, so that less is left for the sync at the end.

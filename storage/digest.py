@@ -1,11 +1,21 @@
 """What is counted while bytes pass: their number, SHA-256 and CRC-32."""
 
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 # The CRC-32 of zlib at ten times its speed; without it, this sum would cost half as much as the SHA-256.
 from zlib_ng import zlib_ng
 
 from storage.store import Stored
+
+Pieces = Sequence[bytes | bytearray]
+
+# Fewer bytes are summed up before another thread has begun.
+_WORTH_A_THREAD_BYTES = 256 << 10
+# As many as a store has to write: no sum waits for others.
+_beside = ThreadPoolExecutor(8, thread_name_prefix="sums")
 
 
 class Tally:
@@ -29,6 +39,29 @@ class Tally:
         self._crc32 = zlib_ng.crc32(piece, self._crc32)
         self._size += len(piece)
 
+    def add_all(self, pieces: Iterable[bytes | bytearray]) -> None:
+        """Count the next bytes, which lie in pieces."""
+        for piece in pieces:
+            self.add(piece)
+
     def stored(self, key: str) -> Stored:
         """The sums, as those of the blob under this key."""
         return Stored(key, self._size, self._sha256.hexdigest(), self._crc32)
+
+
+@contextmanager
+def counted(tally: Tally, pieces: Pieces) -> Iterator[None]:
+    """Count the next bytes while the block does something else with them that blocks, such as writing.
+
+    Many are counted by a thread beside, since one core is not enough for both. When the block fails, nobody knows
+    whether they are counted.
+    """
+    if sum(map(len, pieces)) < _WORTH_A_THREAD_BYTES:
+        yield
+        tally.add_all(pieces)
+    else:
+        counting = _beside.submit(tally.add_all, pieces)
+        try:
+            yield
+        finally:
+            counting.result()

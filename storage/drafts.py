@@ -4,8 +4,8 @@ import io
 from contextlib import suppress
 from threading import Lock
 
-from storage.appending import Appending, Pieces
-from storage.digest import Tally
+from storage.appending import Appending
+from storage.digest import Pieces, Tally
 from storage.layout import Layout
 from storage.leases import Leases
 from storage.room import Room

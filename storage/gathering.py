@@ -5,7 +5,7 @@ from weakref import WeakSet
 # Pieces smaller than this are copied together: kept apart, single bytes would take fifty times their size.
 _SMALL_BYTES = 16 << 10
 # What is gathered before a job takes it. Large is fast; when many gather at once, each gathers less.
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 4 << 20
 _LEAST_BYTES = 64 << 10
 _TOGETHER_BYTES = 16 << 20
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
-from storage.appending import Appending, Pieces
+from storage.appending import Appending
+from storage.digest import Pieces
 from storage.layout import Layout
 from storage.room import Room
 from storage.store import StoreError

@@ -11,6 +11,7 @@ from storage.keys import new_key
 from storage.store import BlobStore, Stored
 
 MIB = 1 << 20
+# As much as one job writes.
 BYTES = random.Random(7).randbytes(4 * MIB)
 
 

@@ -24,3 +24,14 @@ def test_a_large_file_has_all_its_bytes_whatever_the_disk_was_told_about_them(
     with path.open("rb") as written:
         assert all(written.read(len(PIECE) + 2) == number.to_bytes(2, "big") + PIECE for number in range(COUNT))
         assert written.read() == b""
+
+
+@pytest.mark.parametrize("piece", [PIECE, b"a few bytes"], ids=["many bytes", "few bytes"])
+def test_a_write_that_fails_leaves_no_sum_in_the_making(tmp_path: Path, piece: bytes) -> None:
+    path, tally = tmp_path / "file", Tally()
+    path.touch()
+    with io.FileIO(path, "r") as file, pytest.raises(OSError, match="Bad file descriptor"):
+        Appending(file, tally=tally).append([piece])
+    before = tally.size
+    tally.add(b"later")
+    assert tally.size == before + len(b"later")

@@ -186,13 +186,13 @@ async def test_a_writer_waits_for_the_disk(tmp_path: Path, store: DiskStore) -> 
     writer = await store.create(new_key())
     go_on = threading.Event()
     waiting = [store._threads.start(go_on.wait, 10) for _ in range(8)]
-    await writer.write(BYTES[:MIB])
-    second = asyncio.create_task(writer.write(BYTES[MIB : 2 * MIB]))
+    await writer.write(BYTES)
+    second = asyncio.create_task(writer.write(BYTES))
     _, pending = await asyncio.wait({second}, timeout=0.05)
     assert pending
     go_on.set()
     await second
-    assert sums_of(await writer.finish()) == sums(BYTES[: 2 * MIB])
+    assert sums_of(await writer.finish()) == sums(2 * BYTES)
     assert await asyncio.gather(*waiting) == [True] * 8
     assert len(files_below(tmp_path)) == 2
 
