@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Date, bindparam, case, cast, func, null, or_, select, union_all
@@ -86,6 +86,10 @@ class DayRow(NamedTuple):
     users: int
 
 
+Values: TypeAlias = Sequence[Any]
+"""The values of a row. Of years there are so many that making the rows would cost as much as finding them."""
+
+
 class MediaTypeRow(NamedTuple):
     """What is held of a media type."""
 
@@ -94,16 +98,14 @@ class MediaTypeRow(NamedTuple):
     bytes: int
 
 
-async def days(rows: Rows, extent: Extent, period: Period) -> list[DayRow]:
-    """The days of a period on which something changed, and one row for all before it, in no particular order."""
-    asked = extent.parameters | period.parameters
-    return [DayRow._make(row) for row in await rows.frequent(_days(extent.is_everything, is_by_month=False), asked)]
+async def days(rows: Rows, extent: Extent, period: Period) -> Sequence[Values]:
+    """The DayRows of a period on which something changed, and one for all before it, in no particular order."""
+    return await rows.frequent(_days(extent.is_everything, is_by_month=False), extent.parameters | period.parameters)
 
 
-async def months(rows: Rows, extent: Extent, period: Period) -> list[DayRow]:
+async def months(rows: Rows, extent: Extent, period: Period) -> Sequence[Values]:
     """The same of whole months, as their first days; days are left before the first of them and after the last."""
-    asked = extent.parameters | period.parameters
-    return [DayRow._make(row) for row in await rows.frequent(_days(extent.is_everything, is_by_month=True), asked)]
+    return await rows.frequent(_days(extent.is_everything, is_by_month=True), extent.parameters | period.parameters)
 
 
 async def media_types(rows: Rows, extent: Extent, period: Period, limit: int) -> list[MediaTypeRow]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from db import analytics, analytics_users, workspaces
-from db.analytics import DayRow, Extent, MediaTypeRow, Period
+from db.analytics import Extent, MediaTypeRow, Period, Values
 from db.analytics_leaders import Comparison
 from db.analytics_users import UserSumRow
 from db.engine import Rows
@@ -86,8 +86,8 @@ async def series(rows: Rows, question: Question, interval: Interval = Interval.D
     return Series.of(question.period, await rows_of_series(rows, question, interval))
 
 
-async def rows_of_series(rows: Rows, question: Question, interval: Interval) -> list[DayRow]:
-    """What a series is made of."""
+async def rows_of_series(rows: Rows, question: Question, interval: Interval) -> Sequence[Values]:
+    """The DayRows that a series is made of."""
     find = analytics.months if interval is Interval.MONTH else analytics.days
     return await find(rows, question.extent, question.period)
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from db import cache
-from db.analytics import DayRow, MediaTypeRow
+from db.analytics import DayRow, MediaTypeRow, Values
 from db.analytics_users import UserSumRow
 from db.cache import Cache
 from db.engine import Database, Rows
@@ -53,8 +53,7 @@ class Answers:
         question = self.question
 
         async def compute(rows: Rows) -> list[Any]:
-            found = await analytics.rows_of_series(rows, question, interval)
-            return [(row.day and row.day.isoformat(), *row[1:]) for row in found]
+            return _columns(await analytics.rows_of_series(rows, question, interval))
 
         name, by_month = "analytics.days", interval is Interval.MONTH
         found = await self._answer(name, compute, _days, columns=DayRow._fields, by_month=by_month)
@@ -146,12 +145,17 @@ def _number(told: Any) -> int:  # noqa: ANN401 - as JSON has it
     return told
 
 
-def _days(told: Any) -> list[DayRow]:  # noqa: ANN401
-    rows = [DayRow(day and date.fromisoformat(day), *sums) for day, *sums in told]
-    # Of years these are thousands of numbers, which are asked together.
-    if not {type(number) for row in rows for number in row[1:]} <= {int}:
+def _columns(found: Sequence[Values]) -> list[Any]:
+    """DayRows by their columns: of years these are thousands of numbers, which are read together."""
+    days, *sums = zip(*found, strict=True) if found else [()] * len(DayRow._fields)
+    return [[None if day is None else day.toordinal() for day in days], *sums]
+
+
+def _days(told: Any) -> list[Values]:  # noqa: ANN401
+    days, *sums = told
+    if len(told) != len(DayRow._fields) or not set[type]().union(*(map(type, column) for column in sums)) <= {int}:
         raise TypeError
-    return rows
+    return list(zip([None if day is None else date.fromordinal(day) for day in days], *sums, strict=True))
 
 
 def _totals(told: Any) -> Totals:  # noqa: ANN401

@@ -1,13 +1,13 @@
 """Days of UTC put together to weeks and months, none of them left out, and what is held at the end of each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Self
+from typing import Self, cast
 
-from db.analytics import DayRow, Period
+from db.analytics import DayRow, Period, Values
 
 _NOTHING = (0,) * (len(DayRow._fields) - 1)
 
@@ -42,13 +42,14 @@ class Series:
 
     period: Period
     before: DayRow
-    by_day: Mapping[date, DayRow]
+    by_day: Mapping[date, Values]
 
     @classmethod
-    def of(cls, period: Period, found: Sequence[DayRow]) -> Self:
-        """The series of the rows that there are."""
-        by_day = {row.day: row for row in found if row.day is not None}
-        return cls(period, _summed(row for row in found if row.day is None), by_day)
+    def of(cls, period: Period, found: Iterable[Values]) -> Self:
+        """The series of the DayRows that there are."""
+        by_day: dict[date | None, Values] = {row[0]: row for row in found}
+        before = [by_day.pop(None)] if None in by_day else []
+        return cls(period, _summed(before), cast("Mapping[date, Values]", by_day))
 
     @cached_property
     def within(self) -> DayRow:
@@ -62,7 +63,7 @@ class Series:
 
     def buckets(self, interval: Interval) -> list[Bucket]:
         """All buckets of the period, in order, also those in which nothing happened."""
-        grouped: dict[date, list[DayRow]] = {start: [] for start in self._starts(interval)}
+        grouped: dict[date, list[Values]] = {start: [] for start in self._starts(interval)}
         for day, row in self.by_day.items():
             grouped[interval.start_of(day)].append(row)
         buckets, files, size = [], self.before.files, self.before.bytes
@@ -77,5 +78,6 @@ class Series:
         return list(dict.fromkeys(interval.start_of(since + timedelta(days=number)) for number in range(length)))
 
 
-def _summed(rows: Iterable[DayRow]) -> DayRow:
-    return DayRow(None, *map(sum, zip(_NOTHING, *(row[1:] for row in rows), strict=True)))
+def _summed(rows: Iterable[Values]) -> DayRow:
+    columns = list(zip(*rows, strict=True))
+    return DayRow(None, *(map(sum, columns[1:]) if columns else _NOTHING))
