@@ -21,6 +21,8 @@ HEADERS_MAXIMUM = 16
 PARTS_MAXIMUM = 1024
 
 _UNLIMITED = 1 << 62
+_BEFORE_HEADS = {MultipartState.START, MultipartState.HEADER_FIELD_START}
+_CARRIAGE_RETURN = 0x0D
 
 # The parser logs a warning for every malformed request; the refusal says the same, to the one who can do something.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
@@ -109,11 +111,20 @@ class MultipartReader:
         if self._parser.state is MultipartState.PART_DATA:
             self._parse_data(at_most)
             return
-        # A head's line is the least that can end with an event.
-        line_end = self._chunk.find(b"\n", self._at) + 1 or self._at + self._limits.head_bytes + 1
-        piece = self._passed(min(line_end, self._at + at_most))
+        piece = self._passed(min(self._head_end(), self._at + at_most))
         self._count_head(len(piece))
         self._write(piece)
+
+    def _head_end(self) -> int:
+        """Where the head ends, or else its line: no event comes before.
+
+        A head that begins with a line break is empty. Where one was torn, only the parser knows what has come of it.
+        """
+        is_at_begin = self._parser.state in _BEFORE_HEADS and self._chunk[self._at] != _CARRIAGE_RETURN
+        whole = self._chunk.find(b"\r\n\r\n", self._at, self._at + self._limits.head_bytes) if is_at_begin else -1
+        if whole >= 0:
+            return whole + len(b"\r\n\r\n")
+        return self._chunk.find(b"\n", self._at) + 1 or self._at + self._limits.head_bytes + 1
 
     def _parse_data(self, at_most: int) -> None:
         """Hand on what is certainly data, or have the parser take a whole delimiter.
