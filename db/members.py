@@ -1,11 +1,11 @@
 """Selects and writes on members of workspaces."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, true, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, delete, func, literal, select, true, update
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import col
 
 from db.engine import Rows, Selection, Transaction
@@ -15,6 +15,9 @@ from db.questions import Page, Window
 from db.roles import is_member
 from db.rows import MemberRow
 
+WorkspaceId: TypeAlias = ColumnElement[UUID] | Mapped[UUID]
+
+_other = aliased(Member)
 _COLUMNS = (col(Member.user_id), col(Member.workspace_id), col(Member.role), col(Member.created_at))
 _FIRST_COMERS_FIRST = Order(col(Member.created_at), col(Member.user_id), is_descending=False)
 
@@ -52,64 +55,18 @@ async def find(rows: Rows, workspace_id: UUID, user_id: UUID) -> MemberRow | Non
 
 async def has_other_owner(rows: Rows, workspace_id: UUID, user_id: UUID) -> bool:
     """Whether somebody else owns the workspace who can still sign in."""
-    others = (
-        select(col(Member.user_id))
-        .join(User, col(User.id) == col(Member.user_id))
-        .where(
-            col(Member.workspace_id) == workspace_id,
-            col(Member.role) == WorkspaceRole.OWNER,
-            col(Member.user_id) != user_id,
-            col(User.disabled_at).is_(None),
-        )
-    )
+    others = _other_owners(literal(workspace_id), user_id)
     return await rows.first(others.limit(1)) is not None
 
 
 async def solely_owned(rows: Rows, user_id: UUID) -> list[NamedWorkspace]:
     """The shared workspaces that nobody but this user owns and can still sign in, in the order of ids."""
-    own, other = aliased(Member), aliased(Member)
-    others = (
-        select(col(other.user_id))
-        .join(User, col(User.id) == col(other.user_id))
-        .where(
-            col(other.workspace_id) == col(own.workspace_id),
-            col(other.role) == WorkspaceRole.OWNER,
-            col(other.user_id) != user_id,
-            col(User.disabled_at).is_(None),
-        )
-    )
-    found = await rows.all(
-        select(col(Workspace.id), col(Workspace.name))
-        .join(own, col(own.workspace_id) == col(Workspace.id))
-        .where(
-            col(own.user_id) == user_id,
-            col(own.role) == WorkspaceRole.OWNER,
-            col(Workspace.personal_user_id).is_(None),
-            ~others.exists(),
-        )
-        .order_by(col(Workspace.id))
-    )
-    return [NamedWorkspace._make(row) for row in found]
+    return await _owned_without(rows, user_id, _other_owners(col(Workspace.id), user_id))
 
 
 async def alone_in(rows: Rows, user_id: UUID) -> list[NamedWorkspace]:
     """The workspaces beside the personal one that this user owns without any other member, in the order of ids."""
-    own, other = aliased(Member), aliased(Member)
-    others = select(col(other.user_id)).where(
-        col(other.workspace_id) == col(own.workspace_id), col(other.user_id) != user_id
-    )
-    found = await rows.all(
-        select(col(Workspace.id), col(Workspace.name))
-        .join(own, col(own.workspace_id) == col(Workspace.id))
-        .where(
-            col(own.user_id) == user_id,
-            col(own.role) == WorkspaceRole.OWNER,
-            col(Workspace.personal_user_id).is_(None),
-            ~others.exists(),
-        )
-        .order_by(col(Workspace.id))
-    )
-    return [NamedWorkspace._make(row) for row in found]
+    return await _owned_without(rows, user_id, _others(col(Workspace.id), user_id))
 
 
 async def owned(rows: Rows, user_id: UUID) -> list[UUID]:
@@ -134,3 +91,21 @@ def _seen_by(viewer_id: UUID | None) -> Selection:
     # The right is asked once of each workspace, not of each of its members.
     seen = true() if viewer_id is None else is_member(col(Workspace.id), viewer_id)
     return select(*_COLUMNS).join(Workspace, col(Workspace.id) == col(Member.workspace_id)).where(seen)
+
+
+def _others(workspace_id: WorkspaceId, user_id: UUID) -> Selection:
+    """Who else is a member of a workspace."""
+    return select(col(_other.user_id)).where(col(_other.workspace_id) == workspace_id, col(_other.user_id) != user_id)
+
+
+def _other_owners(workspace_id: WorkspaceId, user_id: UUID) -> Selection:
+    """Who else owns a workspace and can still sign in."""
+    others = _others(workspace_id, user_id).join(User, col(User.id) == col(_other.user_id))
+    return others.where(col(_other.role) == WorkspaceRole.OWNER, col(User.disabled_at).is_(None))
+
+
+async def _owned_without(rows: Rows, user_id: UUID, others: Selection) -> list[NamedWorkspace]:
+    own = col(Member.user_id) == user_id, col(Member.role) == WorkspaceRole.OWNER
+    shared: Selection = select(col(Workspace.id), col(Workspace.name)).where(col(Workspace.personal_user_id).is_(None))
+    owned = shared.join(Member, col(Member.workspace_id) == col(Workspace.id)).where(*own, ~others.exists())
+    return [NamedWorkspace._make(row) for row in await rows.all(owned.order_by(col(Workspace.id)))]
