@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api.deadlines import PROGRESS_BYTES, Deadlines, ReaderStalled
 from api.envelope import SenderStalled
 from tests.api.served import served
-from tests.machine import wait_for
+from tests.machine import PATIENCE_SECONDS, wait_for
 
 STALL_SECONDS = 0.3
 HTTP: Scope = {"type": "http"}
@@ -179,7 +179,7 @@ def test_over_a_socket_a_stalled_reader_is_cut_off(caplog: pytest.LogCaptureFixt
         reader.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert wait_for(lambda: bool(ended), STALL_SECONDS * 10)
         # What is unsent does not keep the connection open until the reader takes it.
-        assert wait_for(lambda: not _open_connections(port), 1)
+        assert wait_for(lambda: not _open_connections(port), PATIENCE_SECONDS)
         answer = b"".join(iter(lambda: reader.recv(1 << 20), b""))
         assert not answer.endswith(b"0\r\n\r\n")
     assert not caplog.records

@@ -13,6 +13,7 @@ from api import key_uses
 from api.key_uses import KeyUses
 from domain.key_holders import KeyHolder
 from domain.viewer import NOBODY
+from tests.machine import PATIENCE_SECONDS
 from tests.records import NOW, MovableClock
 
 
@@ -35,7 +36,7 @@ class Book:
 
     async def attempt(self) -> None:
         """Wait for the next attempt to write."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await self._attempted.wait()
         self._attempted.clear()
         await asyncio.sleep(0.01)

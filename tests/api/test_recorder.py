@@ -17,6 +17,7 @@ from db.engine import Database
 from db.models import Event
 from domain.downloads import Download, DownloadRecord
 from domain.events import RequestFacts
+from tests.machine import PATIENCE_SECONDS
 from tests.records import NOW, MovableClock
 
 FACTS = RequestFacts("req-1", "192.0.2.1")
@@ -76,7 +77,7 @@ def recorder(book: Book, clock: MovableClock) -> DownloadRecorder:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110 - conditions on plain values
             await asyncio.sleep(0.005)
 

@@ -16,6 +16,7 @@ from db.models import Event, Job
 from db.rows import JobRow
 from domain.jobs import Fate, Hopeless, JobFault, JobKind, JobKinds, NewJob, enqueue
 from tests.api.working import NOTE
+from tests.machine import PATIENCE_SECONDS
 
 CLOCK = SystemClock()
 QUICK = Pace(at_once=4, lease_seconds=1.5, poll_seconds=0.05, patience_seconds=0.05)
@@ -41,7 +42,7 @@ async def at_work(
         yield worker
     finally:
         worker.stop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await running
 
 
@@ -97,7 +98,7 @@ async def test_a_worker_wakes_up_at_once_for_what_its_own_process_enqueues(db: D
     async with at_work(db, handle, SLEEPY):
         await asyncio.sleep(0.2)
         await add(db)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await ran.wait()
         await until_done(db)
 
@@ -112,7 +113,7 @@ async def test_a_worker_finds_what_other_processes_enqueue(db: Database, databas
     async with at_work(db, handle):
         await asyncio.sleep(0.2)
         await add(other)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await ran.wait()
     await other.close()
 
@@ -208,7 +209,7 @@ async def test_a_worker_that_loses_a_job_stops_doing_it(db: Database) -> None:
     await add(db)
     with capture_logs() as lines:
         async with at_work(db, handle):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await begun.wait()
                 await take_over(db, until=CLOCK.now())
                 await stopped.wait()
@@ -269,7 +270,7 @@ async def test_what_does_not_end_in_time_is_given_back_at_once(db: Database, dat
         await begun.wait()
     assert [(row.state, row.attempts, row.leased_by) for row in await kept(db)] == [("WAITING", 0, None)]
     other = Database(database_url)
-    async with at_work(other, quick), asyncio.timeout(5):
+    async with at_work(other, quick), asyncio.timeout(PATIENCE_SECONDS):
         await ended.wait()
     await other.close()
 
@@ -337,7 +338,7 @@ async def test_a_job_whose_lease_cannot_be_renewed_is_stopped_when_it_is_over(da
     await add(db)
     with capture_logs() as lines:
         async with at_work(db, handle):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await begun.wait()
                 db.is_broken = True
                 await stopped.wait()
