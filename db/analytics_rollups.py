@@ -79,13 +79,15 @@ def _by_month(numbers: Numbers, place: int) -> Numbers:
 async def _merge(tx: Transaction, table: type[SQLModel], keys: Sequence[str], sums: Mapping[Key, Key]) -> None:
     if not sums:
         return
-    columns = list(table.model_fields)
+    numbers = [name for name in table.model_fields if name not in keys]
     insert = tx.inserting(table)
     merged: dict[str, Any] = {
-        name: getattr(table, name) + insert.excluded[name] for name in columns if name not in {*keys, "active_on"}
+        name: getattr(table, name) + insert.excluded[name] for name in numbers if name != "active_on"
     }
     if table is HeldUser:
         later, known = insert.excluded.active_on, col(HeldUser.active_on)
         merged["active_on"] = case((later > known, later), else_=known)
     statement = insert.on_conflict_do_update(index_elements=keys, set_=merged)
-    await tx.execute_each(statement, [dict(zip(columns, (*key, *sums[key]), strict=True)) for key in sorted(sums)])
+    await tx.execute_each(
+        statement, [dict(zip([*keys, *numbers], (*key, *sums[key]), strict=True)) for key in sorted(sums)]
+    )

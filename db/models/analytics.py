@@ -20,12 +20,34 @@ def _index_of_some(span: str, measure: str, condition: str) -> Index:
     return Index(None, "scope_id", span, measure, "user_id", postgresql_where=where, sqlite_where=where)
 
 
-class Delta(Record, table=True):
+class Held(Record):
+    """What is held, or was added to it: less than nothing where something was taken away."""
+
+    files: int = Field(default=0, sa_type=BigInteger)
+    bytes: int = Field(default=0, sa_type=BigInteger)
+
+
+class Counted(Held):
+    """And what happened: uploads and downloads, with `uploaded` and `downloaded` bytes."""
+
+    uploads: int = Field(default=0, sa_type=BigInteger)
+    uploaded: int = Field(default=0, sa_type=BigInteger)
+    downloads: int = Field(default=0, sa_type=BigInteger)
+    downloaded: int = Field(default=0, sa_type=BigInteger)
+
+
+class CountedOfAll(Counted):
+    """And what is no single user's: logins, and users."""
+
+    logins: int = Field(default=0, sa_type=BigInteger)
+    users: int = Field(default=0, sa_type=BigInteger)
+
+
+class Delta(CountedOfAll, table=True):
     """What one change adds to what is counted, or takes away. Read and removed when it is folded, and never changed.
 
-    `user_id` is whose doing it is, or whose files and bytes they were. `bytes` and `files` are what is held then,
-    `uploads` and `downloads` what happened, with `uploaded` and `downloaded` bytes. The day is that of UTC. Ids are no
-    foreign keys: what is counted outlives what it tells of.
+    `user_id` is whose doing it is, or whose files and bytes they were. The day is that of UTC. Ids are no foreign keys:
+    what is counted outlives what it tells of.
     """
 
     __tablename__ = "deltas"
@@ -35,34 +57,18 @@ class Delta(Record, table=True):
     workspace_id: UUID | None = None
     user_id: UUID | None = None
     media_type: str | None = None
-    files: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
-    uploads: int = Field(default=0, sa_type=BigInteger)
-    uploaded: int = Field(default=0, sa_type=BigInteger)
-    downloads: int = Field(default=0, sa_type=BigInteger)
-    downloaded: int = Field(default=0, sa_type=BigInteger)
-    logins: int = Field(default=0, sa_type=BigInteger)
-    users: int = Field(default=0, sa_type=BigInteger)
 
 
-class DailyTotal(Record, table=True):
+class DailyTotal(CountedOfAll, table=True):
     """What a day added, or took away, in a workspace or in the whole service."""
 
     __tablename__ = "daily_totals"
 
     scope_id: UUID = Field(primary_key=True)
     day: date = Field(primary_key=True)
-    files: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
-    uploads: int = Field(default=0, sa_type=BigInteger)
-    uploaded: int = Field(default=0, sa_type=BigInteger)
-    downloads: int = Field(default=0, sa_type=BigInteger)
-    downloaded: int = Field(default=0, sa_type=BigInteger)
-    logins: int = Field(default=0, sa_type=BigInteger)
-    users: int = Field(default=0, sa_type=BigInteger)
 
 
-class DailyMediaType(Record, table=True):
+class DailyMediaType(Held, table=True):
     """What a day added of a media type, or took away, in a scope."""
 
     __tablename__ = "daily_media_types"
@@ -70,11 +76,9 @@ class DailyMediaType(Record, table=True):
     scope_id: UUID = Field(primary_key=True)
     day: date = Field(primary_key=True)
     media_type: str = Field(primary_key=True)
-    files: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
 
 
-class DailyUser(Record, table=True):
+class DailyUser(Counted, table=True):
     """What a day added of a user, or took away, in a scope.
 
     Its indexes have who downloaded and who lost most on a day: see `db.analytics_leaders`.
@@ -90,32 +94,18 @@ class DailyUser(Record, table=True):
     scope_id: UUID = Field(primary_key=True)
     user_id: UUID = Field(primary_key=True)
     day: date = Field(primary_key=True)
-    files: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
-    uploads: int = Field(default=0, sa_type=BigInteger)
-    uploaded: int = Field(default=0, sa_type=BigInteger)
-    downloads: int = Field(default=0, sa_type=BigInteger)
-    downloaded: int = Field(default=0, sa_type=BigInteger)
 
 
-class MonthlyTotal(Record, table=True):
+class MonthlyTotal(CountedOfAll, table=True):
     """The days of a month put together, so that years are few rows. A month is named by its first day."""
 
     __tablename__ = "monthly_totals"
 
     scope_id: UUID = Field(primary_key=True)
     month: date = Field(primary_key=True)
-    files: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
-    uploads: int = Field(default=0, sa_type=BigInteger)
-    uploaded: int = Field(default=0, sa_type=BigInteger)
-    downloads: int = Field(default=0, sa_type=BigInteger)
-    downloaded: int = Field(default=0, sa_type=BigInteger)
-    logins: int = Field(default=0, sa_type=BigInteger)
-    users: int = Field(default=0, sa_type=BigInteger)
 
 
-class MonthlyMediaType(Record, table=True):
+class MonthlyMediaType(Held, table=True):
     """What a month added of a media type, or took away, in a scope."""
 
     __tablename__ = "monthly_media_types"
@@ -123,11 +113,9 @@ class MonthlyMediaType(Record, table=True):
     scope_id: UUID = Field(primary_key=True)
     month: date = Field(primary_key=True)
     media_type: str = Field(primary_key=True)
-    files: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
 
 
-class MonthlyUser(Record, table=True):
+class MonthlyUser(Counted, table=True):
     """What a month added of a user, or took away, in a scope. Its indexes have whom it added most."""
 
     __tablename__ = "monthly_users"
@@ -140,26 +128,18 @@ class MonthlyUser(Record, table=True):
     scope_id: UUID = Field(primary_key=True)
     user_id: UUID = Field(primary_key=True)
     month: date = Field(primary_key=True)
-    files: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
-    uploads: int = Field(default=0, sa_type=BigInteger)
-    uploaded: int = Field(default=0, sa_type=BigInteger)
-    downloads: int = Field(default=0, sa_type=BigInteger)
-    downloaded: int = Field(default=0, sa_type=BigInteger)
 
 
-class HeldMediaType(Record, table=True):
+class HeldMediaType(Held, table=True):
     """What is held of a media type in a scope: the sum of all its days, so that nobody has to add them up."""
 
     __tablename__ = "held_media_types"
 
     scope_id: UUID = Field(primary_key=True)
     media_type: str = Field(primary_key=True)
-    files: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
 
 
-class HeldUser(Record, table=True):
+class HeldUser(Held, table=True):
     """What is held of a user's in a scope, and the last day that the user did something there.
 
     To do something is to sign up or in, to upload, or to download. `NEVER` is for who has not. Everybody is there for
@@ -175,6 +155,4 @@ class HeldUser(Record, table=True):
 
     scope_id: UUID = Field(primary_key=True)
     user_id: UUID = Field(primary_key=True)
-    files: int = Field(default=0, sa_type=BigInteger)
-    bytes: int = Field(default=0, sa_type=BigInteger)
     active_on: date = NEVER
