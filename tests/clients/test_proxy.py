@@ -54,6 +54,19 @@ def test_the_proxy_lets_go_of_idle_connections_before_the_service_does() -> None
     assert int(idle_seconds) < uvicorn.Config("").timeout_keep_alive
 
 
+async def test_a_client_that_was_refused_early_hears_that_the_connection_ends_and_goes_on_by_another(
+    proxy: Proxy,
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with AsyncClient(base_url=proxy.url, timeout=PATIENCE_SECONDS) as client:
+        refused = await client.post("/graphql", content=b" " * (5 << 20), headers=headers)
+        asked = await client.post("/graphql", json={"query": "{ __typename }"})
+    assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (413, "REQUEST_TOO_LARGE")
+    assert "close" in refused.headers.get_list("connection")
+    assert asked.json() == {"data": {"__typename": "Query"}}
+    assert "close" not in asked.headers.get_list("connection")
+
+
 async def test_clients_can_read_that_the_service_is_away(tmp_path: Path) -> None:
     with proxying(tmp_path, free_port(), free_port()) as proxy:
         async with AsyncClient(base_url=proxy.url, timeout=PATIENCE_SECONDS) as client:
