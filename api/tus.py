@@ -235,7 +235,11 @@ def _replaced(file_id: str | None, revision: str | None) -> Replaced | None:
 
 def _id_in(url: str) -> UUID:
     """The upload that a URL in Upload-Concat names, absolute or not."""
-    return decode(Prefix.UPLOAD, urlsplit(url).path.rpartition("/")[2])
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # such as a bracket that is never closed
+        raise TusRefused("Upload-Concat names parts by their URLs, and one of them is no URL.") from None
+    return decode(Prefix.UPLOAD, path.rpartition("/")[2])
 
 
 def _length(headers: Headers) -> int | None:

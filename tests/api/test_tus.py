@@ -176,6 +176,8 @@ async def test_uploads_can_be_joined(client: AsyncClient, ada: Account) -> None:
     ordinary = await created(client, ada, 5)
     assert (await create_final(client, ada, ordinary)).status_code == 400
     assert (await create_final(client, ada, "/uploads/upl_none")).status_code == 404
+    unreadable = await create_final(client, ada, "http://[::1/uploads/upl_none")
+    assert (unreadable.status_code, unreadable.json()["code"]) == (400, "TUS_INVALID")
 
 
 async def create_final(client: AsyncClient, asker: Account, *parts: str) -> Response:
