@@ -54,7 +54,10 @@ def serialize_date_time(value: datetime) -> str:
 
 
 def _byte_count_literal(node: ValueNode, _variables: object = None) -> int:
-    return parse_byte_count(int(node.value) if isinstance(node, IntValueNode) else None)
+    # Python refuses to read thousands of digits, in words of its own.
+    if isinstance(node, IntValueNode) and len(node.value) <= len(str(LARGEST_BYTE_COUNT)):
+        return parse_byte_count(int(node.value))
+    return parse_byte_count(None)
 
 
 def _date_literal(node: ValueNode, _variables: object = None) -> date:
