@@ -1,5 +1,6 @@
 """What has come for a blob and no job has taken yet: large pieces as they are, small ones copied together."""
 
+import time
 from weakref import WeakSet
 
 # Pieces smaller than this are copied together: kept apart, single bytes would take fifty times their size.
@@ -8,6 +9,8 @@ _SMALL_BYTES = 16 << 10
 _MOST_BYTES = 4 << 20
 _LEAST_BYTES = 64 << 10
 _TOGETHER_BYTES = 16 << 20
+# What comes slowly is written after so long, so that little of it is lost with the process.
+_LONGEST_SECONDS = 2.0
 
 
 class Gathering:
@@ -17,15 +20,21 @@ class Gathering:
         self._crowd = crowd
         self._pieces: list[bytes | bytearray] = []
         self._size = 0
+        self._began_at = 0.0
         crowd.add(self)
 
     @property
     def is_full(self) -> bool:
         """Whether a job is worth its while."""
-        return self._size >= max(_LEAST_BYTES, min(_MOST_BYTES, _TOGETHER_BYTES // max(1, len(self._crowd))))
+        if self._size < _LEAST_BYTES:
+            return False
+        share = min(_MOST_BYTES, _TOGETHER_BYTES // max(1, len(self._crowd)))
+        return self._size >= share or time.monotonic() - self._began_at >= _LONGEST_SECONDS
 
     def add(self, data: bytes) -> None:
         """Gather the next bytes."""
+        if not self._size:
+            self._began_at = time.monotonic()
         self._size += len(data)
         last = self._pieces[-1] if self._pieces else None
         if len(data) >= _SMALL_BYTES:

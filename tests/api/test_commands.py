@@ -22,7 +22,7 @@ from api import commands
 from db.engine import Database, migrate
 from tests.asking import LOGIN, PASSWORD, UPLOAD, Account, ask, sign_up
 from tests.live import Live, cold, serving
-from tests.machine import free_port, listens, wait_for
+from tests.machine import PATIENCE_SECONDS, free_port, listens, wait_for
 from tests.programs import outside
 
 ADMIN = ["admin", "create", "--username", "root", "--email", "root@example.org", "--password-stdin"]
@@ -215,16 +215,16 @@ def test_serve_prints_for_people_where_to_go_and_stops_when_asked(monkeypatch: p
 def test_an_upload_in_flight_is_finished_when_the_service_is_asked_to_stop(tmp_path: Path) -> None:
     with serving(tmp_path) as live:
         account = asyncio.run(signed_up(live))
-        body, boundary = multipart(b"first half, second half\n" * 100_000)
+        body, boundary = multipart(b"first half, second half\n" * 200_000)
         head = (
             f"POST /graphql HTTP/1.1\r\nHost: cairn.test\r\nAuthorization: {account.headers['Authorization']}\r\n"
             f"Content-Type: multipart/form-data; boundary={boundary}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         with socket.create_connection(("127.0.0.1", live.port), timeout=10) as peer:
             peer.sendall(head.encode() + body[:-40])
-            assert wait_for(lambda: any((live.data_folder / "leases").iterdir()), 5)
+            assert wait_for(lambda: any((live.data_folder / "leases").iterdir()), PATIENCE_SECONDS)
             live.process.send_signal(signal.SIGTERM)
-            assert wait_for(lambda: not listens(live.port), 5), "new connections are refused"
+            assert wait_for(lambda: not listens(live.port), PATIENCE_SECONDS), "new connections are refused"
             assert live.process.poll() is None
             peer.sendall(body[-40:])
             received = b""
@@ -232,7 +232,7 @@ def test_an_upload_in_flight_is_finished_when_the_service_is_asked_to_stop(tmp_p
                 received += piece
         assert received.startswith(b"HTTP/1.1 200 OK")
         assert b'"problems":[]' in received
-        assert b'"size":2400000' in received
+        assert b'"size":4800000' in received
         assert live.process.wait(15) == 0
         log = [json.loads(line) for line in live.log.read_text().splitlines()]
     assert [line["event"] for line in log][-1] == "stopped"

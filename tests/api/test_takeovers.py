@@ -23,7 +23,7 @@ STALL_SECONDS = 10 * PATIENCE_SECONDS
 """Nothing here ends because a sender stalls."""
 
 UPLOADS = 4
-CONTENT = b"".join(b"line %d of a text\n" % number for number in range(250_000))
+CONTENT = b"".join(b"line %d of a text\n" % number for number in range(400_000))
 HALF = len(CONTENT) // 2
 
 

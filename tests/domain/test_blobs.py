@@ -66,7 +66,7 @@ async def test_a_sweep_settles_what_dead_processes_left_and_leaves_the_living_al
     slow = DiskStore(folder, floor_bytes=0, lease_seconds=3600)
     await slow.open()
     half = await slow.create(half_key := new_key())
-    await half.write(b"x" * 3_000_000)
+    await half.write(b"x" * 5_000_000)
     async with db.transaction() as tx:
         await tx.add(blob(committed), blob(purged, deleted_at=NOW), blob(kept))
     await asyncio.sleep(0.01)

@@ -73,7 +73,7 @@ async def test_unfinished_bytes_of_no_upload_are_removed_after_a_while(
     wanted = await kept(backends, scene.people["owner"])
     live = await piece(backends, await announced(backends, scene, 20))
     writer = await backends.store.create(leased := new_key())
-    await writer.write(b"x" * 3_000_000)
+    await writer.write(b"x" * 5_000_000)
     for key in (stray := new_key(), wanted):
         (incoming / key).write_bytes(b"left behind")
     await sweep_strays(backends, DAY)

@@ -24,7 +24,8 @@ from tests.faults.senders import NotDone, Sender
 from tests.live import Live, cold, serving
 from tests.machine import free_port, wait_for
 
-CONTENT = ("words, and more of them\n" * 60_000).encode()[: (1 << 20) + 200_000]
+# More than is gathered before it is written, so that there is a step in the middle.
+CONTENT = ("words, and more of them\n" * 200_000).encode()[: (4 << 20) + 200_000]
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 FOUND = "query ($name: String!) { files(where: { nameContains: $name }) { nodes { id digest size } } }"
 KILLS = {Fault.KILLED, Fault.KILLED_AFTER}
@@ -38,7 +39,7 @@ SETTINGS = {
     "CAIRN_LEASE_SECONDS": "1",
     "CAIRN_ACCESS_TOKEN_SECONDS": "86400",
     "CAIRN_MAXIMUM_OPEN_UPLOADS": "100000",
-    "CAIRN_PART_BYTES": str(1 << 20),
+    "CAIRN_PART_BYTES": str(4 << 20),
 }
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from storage import gathering
 from storage.disk import DiskStore
 from storage.keys import new_key
 from storage.store import Stored, StoreError
 from storage.writers import DiskWriter
+from tests.machine import PATIENCE_SECONDS, wait_for
 from tests.storage.blobs import BYTES, MIB, files_below, get, open_files, put, sums, sums_of
 
 
@@ -195,6 +197,18 @@ async def test_a_writer_waits_for_the_disk(tmp_path: Path, store: DiskStore) -> 
     assert sums_of(await writer.finish()) == sums(2 * BYTES)
     assert await asyncio.gather(*waiting) == [True] * 8
     assert len(files_below(tmp_path)) == 2
+
+
+async def test_what_comes_slowly_does_not_wait_for_more(
+    tmp_path: Path, store: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = await store.create(new_key())
+    await writer.write(BYTES[:MIB])
+    assert files_below(tmp_path) == []
+    monkeypatch.setattr(gathering, "_LONGEST_SECONDS", 0.0)
+    await writer.write(BYTES[MIB : MIB + 1])
+    assert await asyncio.to_thread(wait_for, lambda: files_below(tmp_path) != [], PATIENCE_SECONDS)
+    assert sums_of(await writer.finish()) == sums(BYTES[: MIB + 1])
 
 
 @pytest.mark.parametrize("piece", [1000, 64 << 10])
