@@ -144,17 +144,24 @@ def _search(is_everything: bool, by: UserMeasure, kind: Lists) -> FrequentSelect
     ends = [source.ends(lists, DEPTH * LIMIT) for source in sources]
     least = _least(told(_first(sources, ends, fresh)), ends)
     bound = select(least.c.least).scalar_subquery()
-    found = told(_candidates(sources, shares_of(lists, bound), fresh, bound))
+    found = told(_candidates(sources, shares_of(lists, kind, bound), fresh, bound))
     every: Selection = select(least.c.least, found.c.user_id, found.c.number)
     wanted = every.select_from(least.outerjoin(found, true()))
     return FrequentSelect(wanted.order_by(found.c.number.desc(), found.c.user_id.desc()))
 
 
 def _first(sources: Sequence[Source], ends: Sequence[CTE], fresh: CTE) -> CTE:
-    """Some users who have much: of the first of each list, those who have most in all of these."""
+    """Some users who have much: of the first of each list, those who have most in all of these.
+
+    Of what was lost they are not needed where the others are long: it is little beside those.
+    """
     last = select(fresh.c.number).order_by(fresh.c.number.desc()).offset(DEPTH * LIMIT).limit(1).scalar_subquery()
     waits: Selection = select(fresh.c.user_id, fresh.c.number, null()).where(fresh.c.number > func.coalesce(last, 0))
-    above = [source.above(lists) for source, lists in zip(sources, ends, strict=True)]
+    is_short = ~exists().where(ends[0].c.bound > 0)
+    above = [
+        source.above(lists).where(is_short) if source.is_lost else source.above(lists)
+        for source, lists in zip(sources, ends, strict=True)
+    ]
     seen = union_all(*above, waits).subquery()
     grouped: Selection = select(seen.c.user_id).group_by(seen.c.user_id)
     return grouped.order_by(func.sum(seen.c.number).desc()).limit(DEPTH * LIMIT).cte("first")

@@ -141,16 +141,16 @@ def lists_of(lists: Lists, by: UserMeasure) -> CTE:
     return union_all(*each).cte("lists")
 
 
-def shares_of(lists: CTE, least: ColumnElement[int]) -> CTE:
+def shares_of(lists: CTE, kind: Lists, least: ColumnElement[int]) -> CTE:
     """Each list with its share of a number as `bound`, at most three eighths all together.
 
-    What is held has two, alike in all scopes. Months and days have one alike, and two by what all have in them, so that
-    busy ones do not make candidates of many.
+    What is held has one, alike in all scopes, and the days after it two, alike. Otherwise months and days have one
+    alike, and two by what all have in them, so that busy ones do not make candidates of many.
     """
     of_all = cast(func.sum(lists.c.size).over(), BigInteger)
-    over_time = lists.c.size // (4 * of_all // least + 1) + least // 8 // func.count().over()
+    alike = least // (4 if kind.is_held else 8) // func.count().over()
     is_held = lists.c.day.is_(None) & lists.c.month.is_(None)
-    share = case((is_held, least // 4 // _SCOPES), else_=over_time)
+    share = case((is_held, least // 8 // _SCOPES), else_=lists.c.size // (4 * of_all // least + 1) + alike)
     return select(lists.c.scope_id, lists.c.day, lists.c.month, share.label("bound")).cte("shares")
 
 
