@@ -1,7 +1,7 @@
 """What is counted while bytes pass: their number, SHA-256 and CRC-32."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -39,7 +39,7 @@ class Tally:
         self._crc32 = zlib_ng.crc32(piece, self._crc32)
         self._size += len(piece)
 
-    def add_all(self, pieces: Iterable[bytes | bytearray]) -> None:
+    def add_all(self, pieces: Pieces) -> None:
         """Count the next bytes, which lie in pieces."""
         for piece in pieces:
             self.add(piece)

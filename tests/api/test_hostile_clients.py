@@ -61,6 +61,7 @@ class Target:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     environment = {
+        "CAIRN_STALL_SECONDS": str(10 * PATIENCE_SECONDS),  # what is cleared away here is no matter of patience
         "CAIRN_MAXIMUM_FILE_BYTES": str(hostile.MAXIMUM_FILE_BYTES),
         "CAIRN_MAXIMUM_REQUEST_BYTES": str(hostile.MAXIMUM_REQUEST_BYTES),
         "CAIRN_MAXIMUM_OPERATIONS_BYTES": str(hostile.MAXIMUM_OPERATIONS_BYTES),

@@ -90,7 +90,7 @@ async def test_no_log_of_the_proxy_has_a_ticket(tmp_path: Path) -> None:
                 await read_while_it_dies(client, url, service)
             assert (await client.get(url, headers=STREAM)).status_code == 502
         # A line is written once the answer is out, which the client may have read before.
-        wait_for(lambda: '"GET /graphql HTTP/1.1" 502' in proxy.log.read_text(), PATIENCE_SECONDS)
+        assert wait_for(lambda: '"GET /graphql HTTP/1.1" 502' in proxy.log.read_text(), PATIENCE_SECONDS)
         said = proxy.log.read_text()
     assert ticket not in said
 
