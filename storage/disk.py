@@ -15,7 +15,6 @@ from weakref import WeakSet
 import aiofiles
 import aiofiles.os
 
-from storage.drafts import Draft
 from storage.endings import Endings
 from storage.faults import translated
 from storage.gathering import Gathering
@@ -27,9 +26,12 @@ from storage.partial_writers import DiskPartialWriter
 from storage.partials import Partials
 from storage.readers import OpenFile, Span, pieces_of, read_at_once
 from storage.room import Disk, Room
+from storage.settlements import Settlements
+from storage.settler_process import SettlerProcess
+from storage.settling import Settling
 from storage.store import Entry, Pace, Stored, StoreError
 from storage.threads import Threads
-from storage.writers import DiskWriter
+from storage.writers import DiskWriter, Shared
 
 # Enough to let the disk take several syncs as one; sums of large pieces keep no more than the cores busy anyway.
 _THREADS = 8
@@ -53,6 +55,10 @@ class DiskStore:
         self._room = Room(folder, floor_bytes)
         self._threads = Threads(_THREADS)
         self._endings = Endings(self._leases, self._threads)
+        self._settlements = Settlements(
+            Settling(self._layout, self._leases), self._endings, self._threads, SettlerProcess(folder, self._threads)
+        )
+        self._writing = Shared(self._layout, self._leases, self._room, self._threads, self._settlements)
         self._partials = Partials(self._layout, self._room)
         self._inventory = DiskInventory(self._layout, self._leases, self._threads)
         self._crowd: WeakSet[Gathering] = WeakSet()
@@ -69,6 +75,7 @@ class DiskStore:
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.wait({self._renewal})
+        await self._settlements.close()
         self._threads.close()
         if self._renewal is not None:
             self._layout.close()
@@ -83,18 +90,14 @@ class DiskStore:
         require_key(key)
         if self._leases.holds(key):
             raise StoreError(f"{key} is in flight already")
-        if self._room.is_known:
-            self._room.require()
-        else:
-            await self._threads.run(self._room.require)
-        draft = Draft(key, self._layout, self._leases, self._room)
-        return DiskWriter(key, draft, self._threads, self._leases, Gathering(self._crowd))
+        await self._writing.require_room()
+        return DiskWriter(key, self._writing, Gathering(self._crowd))
 
     async def release(self, key: str) -> None:
-        """End the lease of a finished blob. Idempotent. Raises StoreError."""
+        """Have the lease of a finished blob end, soon. Idempotent."""
         require_key(key)
         self._leases.forget(key)
-        await self._endings.end(key)
+        self._endings.note(key)
 
     def read(
         self, key: str, start: int = 0, end: int | None = None, *, size: int | None = None

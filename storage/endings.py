@@ -1,49 +1,59 @@
-"""The ends of leases, of many together: removing a name takes no time, changing to a thread for it does."""
+"""Leases that may end: they do so together, a moment later, since changing to a thread costs more than ending one."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 from storage.leases import Leases
+from storage.store import StoreError
 from storage.threads import Threads
+
+_PAUSE_SECONDS = 0.05
+
+_log = logging.getLogger(__name__)
 
 
 class Endings:
-    """Ends leases, one job at a time: those that come while one is under way are the next one's."""
+    """The leases of one store that may end. One that cannot be ended is logged, and runs out."""
 
     def __init__(self, leases: Leases, threads: Threads) -> None:
         self._leases = leases
         self._threads = threads
         self._keys: list[str] = []
-        self._next: asyncio.Future[None] | None = None
-        self._last: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._job: asyncio.Task[None] | None = None
 
-    async def end(self, key: str) -> None:
-        """End the lease of a key, and wait until that is done. Raises StoreError, also for who went together."""
+    def note(self, key: str) -> None:
+        """Have a lease end soon."""
         self._keys.append(key)
-        if self._next is None:
-            self._next = asyncio.ensure_future(self._end_all())
-            self._next.add_done_callback(_see_failure)
-        await asyncio.shield(self._next)
+        if not self.is_due:
+            self._timer = asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._begin)
 
-    async def _end_all(self) -> None:
-        if self._last is not None:
-            await asyncio.wait({self._last})
+    def take(self) -> list[str]:
+        """Those that have not ended yet, for somebody else to end."""
         keys, self._keys = self._keys, []
-        self._next, self._last = None, self._next
-        await self._threads.run(self._end_each, keys)
+        return keys
 
-    def _end_each(self, keys: Sequence[str]) -> None:
-        faults = []
-        for key in keys:
-            try:
-                self._leases.end(key)
-            except OSError as fault:
-                faults.append(fault)
-        if faults:
-            raise faults[0]
+    @property
+    def is_due(self) -> bool:
+        """Whether some end in a moment, unless they are taken before."""
+        return self._timer is not None
 
+    async def close(self) -> None:
+        """End what is left."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._job is not None:
+            await asyncio.wait({self._job})
+        await self._end(self.take())
 
-def _see_failure(ending: asyncio.Future[None]) -> None:
-    # Whoever waited for it may be gone.
-    if not ending.cancelled():
-        ending.exception()
+    def _begin(self) -> None:
+        self._timer = None
+        if self._keys:
+            self._job = asyncio.create_task(self._end(self.take()))
+
+    async def _end(self, keys: Sequence[str]) -> None:
+        try:
+            await self._threads.run(self._leases.end_all, keys)
+        except StoreError:
+            _log.exception("leases could not be ended: they run out")

@@ -85,6 +85,10 @@ class Layout:
 
         Raises FileExistsError when there are others. Whatever else it raises, these may be there.
         """
+        self.sync(self.place(key))
+
+    def place(self, key: str) -> int:
+        """The same, but for power loss; a descriptor of the folder that is to be synced for that."""
         branch = self._branch_of(key)
         try:
             os.link(key, key, src_dir_fd=self._leases, dst_dir_fd=branch)
@@ -92,7 +96,7 @@ class Layout:
             if error.errno not in _UNLINKABLE:
                 raise
             self._move_and_mark(key, branch)
-        self.sync(branch)
+        return branch
 
     def settle_partial(self, key: str) -> None:
         """Move the synced bytes of `resume` to their last place, so that they are there after power loss."""

@@ -58,6 +58,17 @@ class Leases:
         with suppress(FileNotFoundError):
             os.unlink(key, dir_fd=self._descriptor)
 
+    def end_all(self, keys: Iterable[str]) -> None:
+        """Remove these marks, as far as that can be done. Raises the first failure."""
+        failures = []
+        for key in keys:
+            try:
+                self.end(key)
+            except OSError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
     def expired(self, held: Iterable[str]) -> list[str]:
         """Keys whose lease is older than it may get, except those held here."""
         youngest = self.now() - self.seconds

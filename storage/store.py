@@ -99,7 +99,7 @@ class BlobStore(Protocol):
         ...
 
     async def release(self, key: str) -> None:
-        """End the lease of a finished blob: a committed row points at it now. Idempotent."""
+        """Have the lease of a finished blob end, soon: a committed row points at it now. Idempotent."""
         ...
 
     def read(

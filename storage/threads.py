@@ -27,7 +27,7 @@ class Threads:
             future = asyncio.get_running_loop().run_in_executor(self._executor, _translating, job, *args)
         except RuntimeError as error:
             raise StoreError("the store is closed") from error
-        future.add_done_callback(_see_failure)
+        future.add_done_callback(see_failure)
         return future
 
     async def run(self, job: Callable[[*Ts], T], *args: *Ts) -> T:
@@ -49,7 +49,8 @@ def _translating(job: Callable[[*Ts], T], *args: *Ts) -> T:
         return job(*args)
 
 
-def _see_failure(future: asyncio.Future[T]) -> None:
+def see_failure(future: asyncio.Future[T]) -> None:
+    """For a future that nobody may be left to await."""
     # A job whose caller was cancelled may fail unseen: asyncio would complain about it when the future goes.
     if not future.cancelled():
         future.exception()

@@ -26,6 +26,7 @@ from tests.api.hostile_envelopes import ENVELOPES
 from tests.api.hostile_files import FILES
 from tests.asking import ask, sign_up, upload
 from tests.lifespan import running
+from tests.machine import comes_true
 
 CASES = {case.name: case for case in (*ENVELOPES, *DOCUMENTS, *FILES)}
 ANSWER_SECONDS = 10
@@ -170,7 +171,7 @@ async def test_a_hostile_request_is_refused_by_what_decides_it_and_leaves_nothin
     exchange = await exchanged(target, case)
     answer = orjson.loads(exchange.body)
     assert (exchange.status, code_of(answer)) == (case.status, case.code), answer
-    assert target.stored() == before
+    assert target.stored() <= before
     # What is still on its way would be taken for the next request.
     assert (exchange.headers.get(b"connection") == b"close") == (not case.is_whole)
 
@@ -189,7 +190,7 @@ async def test_a_garbled_upload_is_never_a_fault(target: Target, garblings: list
         body = body[:start] + instead + body[start + length :]
     exchange = await exchanged(target, Case("", 0, "", body, is_whole=True))
     assert 200 <= exchange.status < 500
-    assert not {path.parent.name for path in target.stored()} & {"incoming", "leases"}
+    assert await comes_true(lambda: not {path.parent.name for path in target.stored()} & {"incoming", "leases"})
 
 
 async def test_after_all_of_them_the_service_works_as_before(target: Target) -> None:

@@ -173,7 +173,7 @@ class Download:
 
     @property
     def blob(self) -> Path:
-        [found] = [path for path in self.live.data_folder.rglob("*") if path.is_file() and path.stat().st_size == SIZE]
+        [found] = [path for path in self.live.data_folder.glob("blobs/*/*") if path.stat().st_size == SIZE]
         return found
 
     def recorded(self, database: Path) -> list[int]:

@@ -65,7 +65,7 @@ class Shelf:
 
     @property
     def blob(self) -> Path:
-        [found] = [path for path in self.folder.rglob("*") if path.is_file() and _digest(path) == self.file["digest"]]
+        [found] = [path for path in self.folder.rglob("blobs/*/*") if _digest(path) == self.file["digest"]]
         return found
 
 

@@ -14,6 +14,7 @@ from domain.storage_checks import CheckTerms, check_storage
 from domain.storage_findings import Finding, Progress
 from storage.keys import new_key, path_of
 from tests.records import NOW, Bytes, Person, add_file
+from tests.storage.blobs import release
 
 NO_GRACE = timedelta(0)
 
@@ -37,7 +38,7 @@ async def stored(backends: Backends, data: bytes, key: str | None = None) -> str
     writer = await backends.store.create(key or new_key())
     await writer.write(data)
     found = await writer.finish()
-    await backends.store.release(found.key)
+    await release(backends.store, found.key)
     return found.key
 
 

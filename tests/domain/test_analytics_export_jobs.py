@@ -34,6 +34,7 @@ from tests.domain.exporting import USERS, content_of, file_of, job_of, made, now
 from tests.domain.histories import History
 from tests.domain.receiving import Faulty, is_exact
 from tests.domain.test_analytics import LIFE
+from tests.machine import comes_true
 from tests.records import add_person
 from tests.scenes import Scene
 
@@ -91,7 +92,7 @@ async def test_an_export_becomes_a_file_of_its_user(scene: Scene, backends: Back
     await export_by_job(backends, await job_of(scene, export))
     assert await now_of(scene, export) == done, "a job that comes again finds nothing to do"
     assert await files_of(scene) == 1
-    assert lying(tmp_path / "data") == 1
+    assert await comes_true(lambda: lying(tmp_path / "data") == 1)
 
 
 async def test_of_two_who_make_the_same_export_one_makes_the_file(
@@ -102,7 +103,7 @@ async def test_of_two_who_make_the_same_export_one_makes_the_file(
     await asyncio.gather(*(export_by_job(backends, job) for _ in range(4)))
     assert (await now_of(scene, export)).state == ExportState.DONE
     assert await files_of(scene) == 1
-    assert lying(tmp_path / "data") == 1
+    assert await comes_true(lambda: lying(tmp_path / "data") == 1)
     assert await is_exact(scene.db)
 
 

@@ -18,6 +18,7 @@ from domain.workspaces import Deletion
 from storage.disk import DiskStore
 from tests.records import NOW, Bytes, add_file, add_version
 from tests.scenes import FACTS, Scene
+from tests.storage.blobs import release
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ async def put(store: DiskStore, key: str) -> None:
     writer = await store.create(key)
     await writer.write(b"x")
     await writer.finish()
-    await store.release(key)
+    await release(store, key)
 
 
 async def fill(scene: Scene, store: DiskStore, number: int) -> None:

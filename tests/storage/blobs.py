@@ -1,14 +1,16 @@
 """Blobs for the tests of stores: their bytes, and the ways in and out."""
 
+import asyncio
 import hashlib
 import os
 import random
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from storage.keys import new_key
-from storage.store import BlobStore, Stored
+from storage.store import BlobStore, ResumableStore, Stored
 
 MIB = 1 << 20
 # As much as one job writes.
@@ -40,6 +42,21 @@ def sums_of(stored: Stored) -> tuple[int, str, int]:
     return stored.size, stored.digest, stored.crc32
 
 
+async def release(store: ResumableStore, key: str) -> None:
+    """Have a lease end, and wait until it has."""
+    await store.release(key)
+    assert await leases_end(store, [key])
+
+
+async def leases_end(store: ResumableStore, keys: Collection[str]) -> bool:
+    """Whether leases that may end did."""
+    for _ in range(1000):
+        if not await store.leased(keys):
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
 def files_below(folder: Path) -> list[str]:
     """Paths of all files, relative to the folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
@@ -52,4 +69,15 @@ def open_files(folder: Path) -> list[str]:
         path = Path("/proc/self/fd", number)
         if path.is_symlink() and (target := path.readlink()).is_relative_to(folder) and not target.is_dir():
             found.append(str(target.relative_to(folder)))
+    return found
+
+
+def settlers_of(folder: Path) -> list[int]:
+    """The processes that settle small blobs of a store."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            if b"storage.settler" in command and str(folder).encode() in command:
+                found.append(int(process.name))
     return found

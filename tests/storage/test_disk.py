@@ -13,8 +13,8 @@ import pytest
 from storage.disk import DiskStore
 from storage.keys import new_key
 from storage.store import StoreError, StoreFull
-from tests.machine import absent
-from tests.storage.blobs import BYTES, MIB, files_below, get, put, sums, sums_of
+from tests.machine import absent, comes_true
+from tests.storage.blobs import BYTES, MIB, files_below, get, put, settlers_of, sums, sums_of
 
 ROOT = Path(__file__).parent.parent.parent
 UPLOADING = [sys.executable, "-m", "tests.storage.uploading"]
@@ -74,6 +74,7 @@ async def test_a_killed_process_leaves_what_it_promised_and_leases_for_the_rest(
     tmp_path: Path, store: DiskStore, _round: int
 ) -> None:
     committed = await kill_while_uploading(tmp_path, random.uniform(0, 0.3))
+    assert await comes_true(lambda: not settlers_of(tmp_path)), "what it was asked last is done, then it ends"
     leased, stored = keys_in(tmp_path / "leases"), keys_in(tmp_path / "blobs")
     assert keys_in(tmp_path / "incoming") <= leased
     assert stored - leased <= set(committed)
@@ -82,8 +83,8 @@ async def test_a_killed_process_leaves_what_it_promised_and_leases_for_the_rest(
     # What the sweep does: bytes without a row go, the others lose their lease.
     for key in leased:
         await (store.release(key) if key in committed else store.delete(key))
+    assert await comes_true(lambda: files_below(tmp_path / "leases") == [])
     assert keys_in(tmp_path) == set(committed)
-    assert files_below(tmp_path / "leases") == []
     for key, (size, digest) in committed.items():
         assert sums(await get(store, key))[:2] == (size, digest)
 

@@ -1,8 +1,8 @@
-"""Leases end together where many end at once, each for whoever waits for it, and none is forgotten."""
+"""Leases end together, a moment after they may, and none is forgotten."""
 
-import asyncio
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,23 +10,23 @@ import pytest
 from storage.endings import Endings
 from storage.keys import new_key
 from storage.leases import Leases
-from storage.store import StoreError
 from storage.threads import Threads
+from tests.machine import comes_true
 
 
 class Counted(Leases):
-    """Leases that note in which thread, and how often, something ends; and wait until they may."""
+    """Leases that note what ends together, and wait until they may."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, 60)
-        self.ended: list[str] = []
+        self.ended: list[list[str]] = []
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def end(self, key: str) -> None:
+    def end_all(self, keys: Iterable[str]) -> None:
         assert self.may_go_on.wait(10)
-        self.ended.append(key)
-        super().end(key)
+        self.ended.append(list(keys))
+        super().end_all(keys)
 
 
 @pytest.fixture
@@ -51,57 +51,50 @@ def begun(folder: Path, count: int) -> list[str]:
     return keys
 
 
-async def test_what_comes_while_a_lease_ends_ends_together_after_it(
-    tmp_path: Path, leases: Counted, threads: Threads
-) -> None:
+async def test_leases_that_may_end_do_so_together(tmp_path: Path, leases: Counted, threads: Threads) -> None:
     keys, endings = begun(tmp_path, 20), Endings(leases, threads)
-    leases.may_go_on.clear()
-    ending = [asyncio.create_task(endings.end(keys[0]))]
-    await asyncio.sleep(0.01)
-    ending += [asyncio.create_task(endings.end(key)) for key in keys[1:]]
-    await asyncio.sleep(0.01)
-    leases.may_go_on.set()
-    await asyncio.gather(*ending)
-    assert leases.ended == keys
-    assert list(tmp_path.iterdir()) == []
+    for key in keys:
+        endings.note(key)
+    assert await comes_true(lambda: list(tmp_path.iterdir()) == [])
+    assert leases.ended == [keys]
+    (later,) = begun(tmp_path, 1)
+    endings.note(later)
+    assert await comes_true(lambda: list(tmp_path.iterdir()) == [])
+    await endings.close()
 
 
-async def test_one_that_cannot_end_keeps_no_other_from_it(tmp_path: Path, leases: Counted, threads: Threads) -> None:
+async def test_what_somebody_else_ends_is_left_alone(tmp_path: Path, leases: Counted, threads: Threads) -> None:
+    keys, endings = begun(tmp_path, 2), Endings(leases, threads)
+    endings.note(keys[0])
+    assert endings.take() == [keys[0]]
+    assert await comes_true(lambda: not endings.is_due)
+    endings.note(keys[1])
+    assert await comes_true(lambda: leases.ended == [[keys[1]]])
+    await endings.close()
+
+
+async def test_one_that_cannot_end_is_logged_and_keeps_no_other_from_it(
+    tmp_path: Path, leases: Counted, threads: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
     stuck, *keys = begun(tmp_path, 3)
     (tmp_path / stuck).unlink()
     (tmp_path / stuck).mkdir()
     endings = Endings(leases, threads)
-    outcomes = await asyncio.gather(*map(endings.end, [stuck, *keys]), return_exceptions=True)
-    assert all(isinstance(outcome, StoreError) for outcome in outcomes)
+    with caplog.at_level(logging.ERROR, "storage.endings"):
+        for key in (stuck, *keys):
+            endings.note(key)
+        await endings.close()
+    assert caplog.messages == ["leases could not be ended: they run out"]
     assert [path.name for path in tmp_path.iterdir()] == [stuck]
-    (later,) = begun(tmp_path, 1)
-    await endings.end(later)
-    assert [path.name for path in tmp_path.iterdir()] == [stuck]
 
 
-async def test_who_leaves_ends_it_all_the_same(tmp_path: Path, leases: Counted, threads: Threads) -> None:
-    (key,) = begun(tmp_path, 1)
-    endings = Endings(leases, threads)
-    ending = asyncio.create_task(endings.end(key))
-    await asyncio.sleep(0)
-    ending.cancel()
-    await asyncio.wait({ending})
-    await endings.end(key)
-    assert ending.cancelled()
-    assert list(tmp_path.iterdir()) == []
-
-
-async def test_an_ending_that_is_cancelled_with_its_loop_is_no_failure(
-    tmp_path: Path, leases: Counted, threads: Threads
-) -> None:
-    (key,) = begun(tmp_path, 1)
-    endings = Endings(leases, threads)
+async def test_closing_ends_what_is_left(tmp_path: Path, leases: Counted, threads: Threads) -> None:
+    (first, second), endings = begun(tmp_path, 2), Endings(leases, threads)
     leases.may_go_on.clear()
-    waiting = asyncio.create_task(endings.end(key))
-    await asyncio.sleep(0.01)
-    for task in asyncio.all_tasks():
-        if "_end_all" in str(task.get_coro()):
-            task.cancel()
-    leases.may_go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
+    endings.note(first)
+    assert await comes_true(lambda: not endings.is_due)
+    endings.note(second)
+    threading.Timer(0.05, leases.may_go_on.set).start()
+    await endings.close()
+    assert leases.ended == [[first], [second]]
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ import pytest
 
 from storage.disk import DiskStore
 from storage.keys import new_key
+from tests.machine import comes_true
 from tests.storage.blobs import BYTES, put
 
 SECONDS = 0.8
@@ -60,12 +61,13 @@ async def test_a_finished_blob_keeps_its_lease_while_its_row_is_awaited(stores: 
     assert await other.expired_leases() == []
 
 
-async def test_the_lease_of_a_forgotten_blob_runs_out(stores: list[DiskStore]) -> None:
+async def test_the_lease_of_a_forgotten_blob_runs_out(tmp_path: Path, stores: list[DiskStore]) -> None:
     mine, other = stores
     key = (await put(mine, b"abc")).key
     assert await expires(other, [key])
     assert await mine.expired_leases() == [key]
     await other.release(key)
+    assert await comes_true(lambda: not (tmp_path / "leases" / key).exists())
     assert await mine.expired_leases() == []
 
 
