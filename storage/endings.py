@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextvars import Context
 
 from storage.leases import Leases
 from storage.store import StoreError
@@ -27,7 +28,8 @@ class Endings:
         """Have a lease end soon."""
         self._keys.append(key)
         if not self.is_due:
-            self._timer = asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._begin)
+            # A context of its own: what it logs is no single request's.
+            self._timer = asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._begin, context=Context())
 
     def take(self) -> list[str]:
         """Those that have not ended yet, for somebody else to end."""

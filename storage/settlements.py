@@ -6,6 +6,7 @@ loop has it: that costs both more than the calls. A process has an interpreter o
 
 import asyncio
 from collections import deque
+from contextvars import Context
 
 from storage.endings import Endings
 from storage.settler_process import SettlerProcess
@@ -42,7 +43,8 @@ class Settlements:
         future.add_done_callback(see_failure)
         self._waiting.append((blob, future))
         if self._together is None:
-            self._together = asyncio.create_task(self._settle_waiting())
+            # A context of its own: what it logs is no single request's.
+            self._together = asyncio.get_running_loop().create_task(self._settle_waiting(), context=Context())
         return future
 
     async def undo(self, stored: Stored) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from contextvars import Context
 from pathlib import Path
 
 from storage.faults import translated
@@ -45,7 +46,7 @@ class SettlerProcess:
         is_starting = self._starting is not None and not self._starting.done()
         if not is_starting and time.monotonic() - self._began_at >= _PAUSE_SECONDS:
             self._began_at = time.monotonic()
-            self._starting = asyncio.create_task(self._start())
+            self._starting = asyncio.get_running_loop().create_task(self._start(), context=Context())
 
     async def settle_all(self, blobs: Sequence[SmallBlob], ended: Sequence[str]) -> list[Stored | StoreError]:
         """What became of each blob, and end leases. One request at a time. Raises StoreError when the process is gone.
