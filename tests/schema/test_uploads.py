@@ -54,7 +54,9 @@ def zipped(*names: str) -> bytes:
 
 def stored(settings: Settings) -> list[Path]:
     """Everything that lies in the store."""
-    return [path for path in settings.data_folder.rglob("*") if path.is_file() and path.name != "secret"]
+    # Until its lease has ended, a blob has two names.
+    found = {path.name: path for path in settings.data_folder.rglob("*") if path.is_file() and path.name != "secret"}
+    return [*found.values()]
 
 
 async def send(
