@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import product
 from random import Random
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
@@ -109,30 +109,26 @@ async def test_every_combination_of_filters_finds_in_pages_what_a_look_at_everyt
                     assert ids == (own[-3:] if window.is_backward else own[:3]), (where, person)
 
 
-@pytest.mark.parametrize("span", [(None, None), (NOW - DAY, None), (None, NOW + DAY)], ids=["ever", "since", "until"])
-@pytest.mark.parametrize(
-    "where",
-    [
-        EventFilter(actor_id=BUSY, workspace_id=PLACE),
-        EventFilter(actor_id=BUSY, workspace_id=PLACE, kinds=(EventKind.FILE_DOWNLOADED,)),
-        EventFilter(actor_id=BUSY, workspace_id=PLACE, kinds=(*RARE, EventKind.FILE_DOWNLOADED)),
-        EventFilter(actor_id=BOT, workspace_id=BOTS_PLACE, kinds=RARE),
-        EventFilter(actor_id=BUSY, target_id=THING),
-        EventFilter(actor_id=BUSY, target_id=THING, workspace_id=PLACE),
-        EventFilter(target_id=THING, kinds=RARE),
-        EventFilter(target_id=THING, kinds=RARE, workspace_id=PLACE),
-        EventFilter(actor_id=BOT, target_id=BOTS_THING, kinds=RARE),
-        # There is much of these, of which a page is little.
-        EventFilter(actor_id=BUSY),
-        EventFilter(workspace_id=PLACE),
-        EventFilter(target_id=THING),
-        EventFilter(actor_id=BOT, workspace_id=BOTS_PLACE),
-    ],
-    ids=lambda where: "-".join(name for name in ("actor_id", "workspace_id", "target_id") if getattr(where, name)),
+ASKED = (
+    EventFilter(actor_id=BUSY, workspace_id=PLACE),
+    EventFilter(actor_id=BUSY, workspace_id=PLACE, kinds=(EventKind.FILE_DOWNLOADED,)),
+    EventFilter(actor_id=BUSY, workspace_id=PLACE, kinds=(*RARE, EventKind.FILE_DOWNLOADED)),
+    EventFilter(actor_id=BOT, workspace_id=BOTS_PLACE, kinds=RARE),
+    EventFilter(actor_id=BUSY, target_id=THING),
+    EventFilter(actor_id=BUSY, target_id=THING, workspace_id=PLACE),
+    EventFilter(target_id=THING, kinds=RARE),
+    EventFilter(target_id=THING, kinds=RARE, workspace_id=PLACE),
+    EventFilter(actor_id=BOT, target_id=BOTS_THING, kinds=RARE),
+    # There is much of these, of which a page is little.
+    EventFilter(actor_id=BUSY),
+    EventFilter(workspace_id=PLACE),
+    EventFilter(target_id=THING),
+    EventFilter(actor_id=BOT, workspace_id=BOTS_PLACE),
 )
-async def test_no_combination_of_filters_has_a_page_cost_a_look_at_all_that_is_busy(
-    scene: Scene, where: EventFilter, span: tuple[datetime | None, datetime | None]
-) -> None:
+SPANS = ((None, None), (NOW - DAY, None), (None, NOW + DAY))
+
+
+async def test_no_combination_of_filters_has_a_page_cost_a_look_at_all_that_is_busy(scene: Scene) -> None:
     kind, others = EventKind.FILE_DOWNLOADED, [uuid7() for _ in range(10)]
     elsewhere = [(kind, Subject(BUSY, others[each % 10], uuid7()), NOW) for each in range(MANY)]
     by_others = [(kind, Subject(others[each % 10], PLACE, THING), NOW) for each in range(MANY)]
@@ -140,10 +136,13 @@ async def test_no_combination_of_filters_has_a_page_cost_a_look_at_all_that_is_b
     rare = [(each, Subject(uuid7(), uuid7(), uuid7()), NOW) for each in (*RARE, *KINDS) for _ in range(50)]
     await write(scene, [*elsewhere, *by_others, *by_bot, *rare])
     await settle(scene)
-    asked = replace(where, created_from=span[0], created_to=span[1])
-    administrator = scene.viewer("administrator")
-    work = await work_of(scene.db, lambda rows: events.page(rows, administrator, asked, Window(20)))
-    assert work < MANY * STEPS[scene.db.is_embedded]
+    administrator, costly = scene.viewer("administrator"), []
+    for where, (since, until) in product(ASKED, SPANS):
+        asked = replace(where, created_from=since, created_to=until)
+        page = partial(events.page, viewer=administrator, where=asked, window=Window(20))
+        if (work := await work_of(scene.db, page)) >= MANY * STEPS[scene.db.is_embedded]:
+            costly.append((asked, work))
+    assert costly == []
 
 
 async def test_what_several_people_did_costs_no_look_at_all_of_it(scene: Scene) -> None:
