@@ -55,9 +55,8 @@ class DiskStore:
         self._room = Room(folder, floor_bytes)
         self._threads = Threads(_THREADS)
         self._endings = Endings(self._leases, self._threads)
-        self._settlements = Settlements(
-            Settling(self._layout, self._leases), self._endings, self._threads, SettlerProcess(folder, self._threads)
-        )
+        settling, process = Settling(self._layout, self._leases), SettlerProcess(self._layout, self._threads)
+        self._settlements = Settlements(settling, self._endings, self._threads, process)
         self._writing = Shared(self._layout, self._leases, self._room, self._threads, self._settlements)
         self._partials = Partials(self._layout, self._room)
         self._inventory = DiskInventory(self._layout, self._leases, self._threads)
@@ -84,8 +83,8 @@ class DiskStore:
     async def create(self, key: str) -> DiskWriter:
         """Begin a blob under a fresh key. Raises StoreFull when the floor is reached, StoreError when in use.
 
-        Nothing lies on the disk before the first 64 KiB to 1 MiB have come: what lies there under the key already is
-        found out then, not here.
+        Nothing lies on the disk before the first 64 KiB to 4 MiB have come, or all: what lies there under the key
+        already is found out then, not here.
         """
         require_key(key)
         if self._leases.holds(key):

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from contextvars import Context
 
 from storage.leases import Leases
@@ -22,12 +21,12 @@ class Endings:
         self._threads = threads
         self._keys: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._job: asyncio.Task[None] | None = None
+        self._jobs: set[asyncio.Future[None]] = set()
 
     def note(self, key: str) -> None:
         """Have a lease end soon."""
         self._keys.append(key)
-        if not self.is_due:
+        if self._timer is None:
             # A context of its own: what it logs is no single request's.
             self._timer = asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._begin, context=Context())
 
@@ -36,26 +35,31 @@ class Endings:
         keys, self._keys = self._keys, []
         return keys
 
-    @property
-    def is_due(self) -> bool:
-        """Whether some end in a moment, unless they are taken before."""
-        return self._timer is not None
-
     async def close(self) -> None:
         """End what is left."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._job is not None:
-            await asyncio.wait({self._job})
-        await self._end(self.take())
+            self._begin()
+        if self._jobs:
+            await asyncio.wait(self._jobs)
 
     def _begin(self) -> None:
         self._timer = None
-        if self._keys:
-            self._job = asyncio.create_task(self._end(self.take()))
-
-    async def _end(self, keys: Sequence[str]) -> None:
+        if not self._keys:
+            return
         try:
-            await self._threads.run(self._leases.end_all, keys)
-        except StoreError:
-            _log.exception("leases could not be ended: they run out")
+            job = self._threads.start(self._leases.end_all, self.take())
+        except StoreError as fault:
+            _tell(fault)
+        else:
+            self._jobs.add(job)
+            job.add_done_callback(self._forget)
+
+    def _forget(self, job: asyncio.Future[None]) -> None:
+        self._jobs.discard(job)
+        if fault := job.exception():
+            _tell(fault)
+
+
+def _tell(fault: BaseException) -> None:
+    _log.error("leases could not be ended: they run out", exc_info=fault)

@@ -15,5 +15,9 @@ def translated() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = StoreFull if error.errno in _NO_ROOM else StoreError
-        raise kind(str(error)) from error
+        raise told(error.errno, str(error)) from error
+
+
+def told(number: int | None, text: str) -> StoreError:
+    """What the number and text of an OSError are in these words."""
+    return (StoreFull if number in _NO_ROOM else StoreError)(text)

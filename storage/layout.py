@@ -47,6 +47,12 @@ class Layout:
             self._sync_folder(path)
         self._leases, self._incoming, self._blobs = map(_descriptor_of, (self.leases, self.incoming, self.blobs))
 
+    @property
+    def identity(self) -> list[int]:
+        """What tells the folder that is open from all others of this machine, whatever lies at its path by now."""
+        found = os.fstat(self._leases)
+        return [found.st_dev, found.st_ino]
+
     def close(self) -> None:
         """Let go of the folders."""
         for descriptor in (self._leases, self._incoming, self._blobs, *self._branches.values()):

@@ -1,9 +1,10 @@
 """Small blobs, whose bytes are in memory: stored, summed up and made durable, several at a time. Everything blocks."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 from storage.digest import Tally
 from storage.layout import Layout
@@ -21,12 +22,20 @@ class SmallBlob(NamedTuple):
     data: bytes
 
 
-class Settling:
-    """Settles small blobs in one folder. What fails leaves nothing behind, or only what its lease says."""
+Each: TypeAlias = Callable[[Callable[["_Attempt"], None], Sequence["_Attempt"]], Iterable[None]]
+"""Does something with each of several: `map`, or that of an executor, which does so with many at once."""
 
-    def __init__(self, layout: Layout, leases: Leases) -> None:
+
+class Settling:
+    """Settles small blobs in one folder. What fails leaves nothing behind, or only what its lease says.
+
+    `sync_each` says how several are synced.
+    """
+
+    def __init__(self, layout: Layout, leases: Leases, sync_each: Each = map) -> None:
         self._layout = layout
         self._leases = leases
+        self._sync_each = sync_each
 
     def settle(self, blob: SmallBlob) -> Stored:
         """Make a blob durable and visible under its key. Raises OSError."""
@@ -41,42 +50,35 @@ class Settling:
         self._leases.end(stored.key)
 
     def settle_all(self, blobs: Sequence[SmallBlob]) -> list[Stored | OSError]:
-        """The same with many, step by step, so that a disk that can takes many syncs as one; what became of each."""
+        """The same with many, step by step; what became of each."""
         attempts = [_Attempt(self._layout, self._leases, blob) for blob in blobs]
-        for step in (_Attempt.write, _Attempt.sync, _Attempt.place, _Attempt.sync_place):
-            for attempt in attempts:
-                attempt.take(step)
+        sync_each = self._sync_each if len(blobs) > 1 else map
+        for each, step in (
+            (map, _Attempt.write),
+            (sync_each, _Attempt.sync),
+            (map, _Attempt.place),
+            (sync_each, _Attempt.sync_place),
+        ):
+            list(each(partial(_take, step), attempts))
         return [attempt.failure or attempt.tally.stored(attempt.key) for attempt in attempts]
 
 
 class _Attempt:
-    """One of the blobs, which takes each step unless it failed at one before."""
+    """One of the blobs, on its way from step to step. `undo` is what removes all that there is of it by now."""
 
     def __init__(self, layout: Layout, leases: Leases, blob: SmallBlob) -> None:
         self.key = blob.key
         self.tally = Tally()
         self.failure: OSError | None = None
+        self.undo: Sequence[Callable[[], None]] = ()
         self._data = blob.data
         self._layout = layout
-        self._leases = leases
+        self._end = partial(leases.end, blob.key)
         self._descriptor = self._branch = -1
-        self._undo: list[Callable[[str], None]] = []
-
-    def take(self, step: "Callable[[_Attempt], None]") -> None:
-        if self.failure is not None:
-            return
-        try:
-            step(self)
-        except OSError as failure:
-            self.failure = failure
-            # Where that fails too, the lease runs out and a sweep removes it; the first failure is the one to tell.
-            with suppress(OSError):
-                for undo in self._undo:
-                    undo(self.key)
 
     def write(self) -> None:
         self._descriptor = self._layout.begin(self.key)
-        self._undo = [self._close, self._leases.end]
+        self.undo = partial(os.close, self._descriptor), self._end
         left = memoryview(self._data)
         while left:
             left = left[os.pwrite(self._descriptor, left, len(self._data) - len(left)) :]
@@ -84,19 +86,30 @@ class _Attempt:
 
     def sync(self) -> None:
         self._layout.sync(self._descriptor)
-        self._undo = [self._leases.end]
+        self.undo = (self._end,)
         os.close(self._descriptor)
 
     def place(self) -> None:
-        self._undo = [self._layout.remove, self._leases.end]  # whatever goes wrong from here on, it may lie there
+        self.undo = partial(self._layout.remove, self.key), self._end  # whatever goes wrong, it may lie there
         try:
             self._branch = self._layout.place(self.key)
         except FileExistsError:
-            self._undo = [self._leases.end]  # what lies there is another's
+            self.undo = (self._end,)  # what lies there is another's
             raise
 
     def sync_place(self) -> None:
         self._layout.sync(self._branch)
 
-    def _close(self, _: str) -> None:
-        os.close(self._descriptor)
+
+def _take(step: Callable[[_Attempt], None], attempt: _Attempt) -> None:
+    """Take a step, unless one before has failed."""
+    if attempt.failure is not None:
+        return
+    try:
+        step(attempt)
+    except OSError as failure:
+        attempt.failure = failure
+        # Where that fails too, the lease runs out and a sweep removes it; the first failure is the one to tell.
+        with suppress(OSError):
+            for undo in attempt.undo:
+                undo()

@@ -37,8 +37,8 @@ class Shared:
 class DiskWriter:
     """Gathers pieces, and has one job write and sum them up while the next are gathered.
 
-    A blob that is complete before the first job is settled as a whole. When a method fails or is
-    cancelled, what was stored is removed.
+    A blob that is complete before the first job is settled as a whole. When a method fails or is cancelled, what was
+    stored is removed.
     """
 
     def __init__(self, key: str, shared: Shared, gathering: Gathering) -> None:
@@ -75,6 +75,7 @@ class DiskWriter:
             await self._last_job()
             if self._is_small:
                 await self._shared.require_room()
+                self._require_open()  # it may have been abandoned meanwhile
             self._settling = self._settle(self._gathering.take())
             stored = await asyncio.shield(self._settling)
         self._is_finished = True
@@ -115,7 +116,7 @@ class DiskWriter:
             await self._shared.threads.run(self._draft.discard)
         elif self._settling is not None:
             await asyncio.wait({self._settling})
-            if self._settling.exception() is None:  # else whoever was to settle it has removed it
+            if self._settling.exception() is None:  # else it was removed, or nobody knows and its lease runs out
                 await self._shared.settlements.undo(self._settling.result())
 
     def _require_open(self) -> None:

@@ -20,10 +20,12 @@ class Counted(Leases):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, 60)
         self.ended: list[list[str]] = []
+        self.is_reached = threading.Event()
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
     def end_all(self, keys: Iterable[str]) -> None:
+        self.is_reached.set()
         assert self.may_go_on.wait(10)
         self.ended.append(list(keys))
         super().end_all(keys)
@@ -67,7 +69,6 @@ async def test_what_somebody_else_ends_is_left_alone(tmp_path: Path, leases: Cou
     keys, endings = begun(tmp_path, 2), Endings(leases, threads)
     endings.note(keys[0])
     assert endings.take() == [keys[0]]
-    assert await comes_true(lambda: not endings.is_due)
     endings.note(keys[1])
     assert await comes_true(lambda: leases.ended == [[keys[1]]])
     await endings.close()
@@ -92,9 +93,21 @@ async def test_closing_ends_what_is_left(tmp_path: Path, leases: Counted, thread
     (first, second), endings = begun(tmp_path, 2), Endings(leases, threads)
     leases.may_go_on.clear()
     endings.note(first)
-    assert await comes_true(lambda: not endings.is_due)
+    assert await comes_true(leases.is_reached.is_set)
     endings.note(second)
     threading.Timer(0.05, leases.may_go_on.set).start()
     await endings.close()
-    assert leases.ended == [[first], [second]]
+    assert sorted(leases.ended) == sorted([[first], [second]])
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_cannot_be_begun_is_logged(
+    tmp_path: Path, leases: Counted, caplog: pytest.LogCaptureFixture
+) -> None:
+    [key], closed = begun(tmp_path, 1), Threads(1)
+    closed.close()
+    endings = Endings(leases, closed)
+    with caplog.at_level(logging.ERROR, "storage.endings"):
+        endings.note(key)
+        await endings.close()
+    assert caplog.messages == ["leases could not be ended: they run out"]

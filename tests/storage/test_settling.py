@@ -1,6 +1,7 @@
 """Small blobs are settled whole or not at all, each for itself."""
 
 import errno
+import json
 import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -134,21 +135,24 @@ def test_a_write_that_the_system_cuts_short_is_continued(
 
 
 def test_the_program_answers_line_by_line_until_its_input_ends(tmp_path: Path) -> None:
-    first, second, again = small(b"abc"), small(b""), small(b"abc")
+    first, second, again, cut = small(b"abc"), small(b""), small(b"abc"), small()
     (tmp_path / "leases").mkdir()
     (tmp_path / "leases" / "stuck").mkdir()
     requests = BytesIO(
         f'{{"blobs": [["{first.key}", 3], ["{second.key}", 0]], "ended": []}}\nabc'
-        f'{{"blobs": [["{again.key}", 3], ["{second.key}", 1]], "ended": ["{first.key}", "stuck"]}}\nabcd'.encode()
+        f'{{"blobs": [["{again.key}", 3], ["{second.key}", 1]], "ended": ["{first.key}", "stuck"]}}\nabcd'
+        f'{{"blobs": [["{cut.key}", 3]], "ended": []}}\nab'.encode()
     )
     answers = BytesIO()
     settler.serve(tmp_path, requests, answers)
-    size, digest, crc32 = sums(b"abc")
-    nothing = sums(b"")
-    assert size == 3
-    assert answers.getvalue().decode().splitlines() == [
-        "{}",
-        f'{{"blobs": [["{digest}", {crc32}], ["{nothing[1]}", {nothing[2]}]], "fault": null}}',
-        f'{{"blobs": [["{digest}", {crc32}], [17, "File exists"]], "fault": "[Errno 21] Is a directory: \'stuck\'"}}',
+    folder, *answered = map(json.loads, answers.getvalue().splitlines())
+    found = (tmp_path / "leases").stat()
+    assert folder == [found.st_dev, found.st_ino]
+    assert answered == [
+        {"blobs": [[*sums(b"abc")[1:]], [*sums(b"")[1:]]], "fault": None},
+        {
+            "blobs": [[*sums(b"abc")[1:]], [17, f"[Errno 17] File exists: '{second.key}'"]],
+            "fault": "[Errno 21] Is a directory: 'stuck'",
+        },
     ]
-    assert sorted(files_below(tmp_path / "leases")) == sorted([second.key, again.key])
+    assert files_below(tmp_path / "leases") == sorted([second.key, again.key])

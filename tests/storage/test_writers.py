@@ -100,6 +100,18 @@ async def test_a_cancelled_finish_waits_for_its_job_before_it_removes(
         await finishing
 
 
+async def test_one_that_is_abandoned_while_it_asks_for_room_is_not_settled(tmp_path: Path, store: DiskStore) -> None:
+    writer = await store.create(new_key())
+    await writer.write(b"abc")
+    store._room._measured_at = 0  # what was measured is old
+    finishing = asyncio.create_task(writer.finish())
+    await asyncio.sleep(0)
+    await writer.abandon()
+    with pytest.raises(StoreError, match="abandoned"):
+        await finishing
+    assert files_below(tmp_path) == []
+
+
 async def test_where_even_the_removal_is_cancelled_it_happens(tmp_path: Path, store: DiskStore, gate: Gate) -> None:
     """In a cancelled scope of anyio every further await is cancelled as well."""
     gate.shut()
