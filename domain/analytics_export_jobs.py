@@ -20,7 +20,7 @@ from domain.analytics_buckets import Interval
 from domain.analytics_export_rights import asker_of, question_of
 from domain.analytics_reports import COLUMNS, read_report
 from domain.backends import Backends
-from domain.blobs import delete, release
+from domain.blobs import delete
 from domain.errors import Forbidden, Kind, RateLimited, Refusal, Unavailable
 from domain.events import RequestFacts
 from domain.jobs import JobFault
@@ -85,7 +85,7 @@ async def _make(backends: Backends, export: AnalyticsExportRow, facts: RequestFa
     except _Superseded:
         await delete(backends.store, key)
     else:
-        await release(backends.store, key)
+        await backends.store.release(key)
 
 
 async def _admit(backends: Backends, task: _Task) -> Admission:

@@ -48,7 +48,7 @@ async def _settle(db: Database, store: BlobStore, keys: Sequence[str], now: date
     for key in orphaned:
         await delete(store, key)
     for key in claimed:
-        await release(store, key)
+        await store.release(key)
 
 
 async def delete(store: BlobStore, key: str) -> bool:
@@ -59,14 +59,6 @@ async def delete(store: BlobStore, key: str) -> bool:
         _log.exception("bytes could not be removed")
         return False
     return True
-
-
-async def release(store: BlobStore, key: str) -> None:
-    """End the lease of bytes that a committed row points at. If it cannot be ended now, a sweep does."""
-    try:
-        await store.release(key)
-    except StoreError:
-        _log.exception("a lease could not be ended")
 
 
 def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:

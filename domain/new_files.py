@@ -7,7 +7,7 @@ from db.engine import Database, Transaction
 from db.rows import FileRow
 from domain import media
 from domain.access import held_workspaces
-from domain.blobs import delete, release
+from domain.blobs import delete
 from domain.errors import MediaTypeNotAllowed, Refusal
 from domain.events import RequestFacts
 from domain.files import writable_file
@@ -67,7 +67,8 @@ async def create_files(db: Database, store: BlobStore, upload: Upload) -> list[F
     for arrival, outcome in zip(upload.arrivals, outcomes, strict=True):
         # Whoever ended an upload meanwhile has settled what becomes of its bytes: they may be a file's already.
         if isinstance(arrival, Received) and not isinstance(outcome, UploadEnded):
-            await (release if isinstance(outcome, FileRow) else delete)(store, arrival.stored.key)
+            key = arrival.stored.key
+            await (store.release(key) if isinstance(outcome, FileRow) else delete(store, key))
     return [await _shown(db, upload, outcome) if isinstance(outcome, Repeated) else outcome for outcome in outcomes]
 
 

@@ -99,7 +99,10 @@ class BlobStore(Protocol):
         ...
 
     async def release(self, key: str) -> None:
-        """Have the lease of a finished blob end, soon: a committed row points at it now. Idempotent."""
+        """Have the lease of a finished blob end, soon: a committed row points at it now. Idempotent.
+
+        One that cannot be ended is logged, and runs out.
+        """
         ...
 
     def read(

@@ -38,7 +38,7 @@ class Stiff(DiskStore):
     """A store that takes bytes and lets nothing go."""
 
     async def release(self, key: str) -> None:
-        raise StoreError(f"cannot release {key}")
+        """Do nothing."""
 
     async def delete(self, key: str) -> None:
         raise StoreError(f"cannot delete {key}")
