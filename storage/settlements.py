@@ -91,7 +91,7 @@ class Settlements:
         try:
             outcomes = outcomes_of([waiting.blob for waiting in together], asked.result())
         except StoreError as failure:
-            outcomes = [failure] * len(together)
+            outcomes = [StoreError(str(failure)) for _ in together]  # each is raised for itself
             for key in ended:
                 self._endings.note(key)
         self._go_on()

@@ -145,10 +145,8 @@ class SettlerProcess(asyncio.Protocol):
 def outcomes_of(blobs: Sequence[SmallBlob], answer: Any) -> list[Stored | StoreError]:  # noqa: ANN401 - JSON
     """What an answer of the process says of each blob. Raises StoreError when it says something else."""
     try:
-        outcomes, fault = (
-            [_outcome(blob, *each) for blob, each in zip(blobs, answer["blobs"], strict=True)],
-            answer["fault"],
-        )
+        fault, told_of = answer["fault"], answer["blobs"]
+        outcomes = [_outcome(blob, *each) for blob, each in zip(blobs, told_of, strict=True)]
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError("the process that settles small blobs has answered something else") from error
     if fault:

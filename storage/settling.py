@@ -12,7 +12,7 @@ from storage.leases import Leases
 from storage.store import Stored
 
 SMALL_BYTES = 64 << 10
-"""What many of are worth settling together, since it is not the bytes that take long."""
+"""Blobs up to this size are small: what takes long of them is not their bytes, so that many go together."""
 
 
 class SmallBlob(NamedTuple):

@@ -5,15 +5,23 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Engine, event, update
 from sqlmodel import col
 
 from api.lifespan import SWEEPS
+from api.settings import Settings
 from db.engine import Database, Transaction
 from db.models import Invitation, Member, User, UserRole, WorkspaceRole
 from tests.asking import Account
+
+
+def stored(settings: Settings) -> list[Path]:
+    """Everything that lies in the store, once each: until its lease has ended, a blob has two names."""
+    found = {path.name: path for path in settings.data_folder.rglob("*") if path.is_file() and path.name != "secret"}
+    return [*found.values()]
 
 
 def uuid_of(given: str) -> UUID:

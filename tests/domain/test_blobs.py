@@ -83,7 +83,7 @@ async def test_a_sweep_settles_what_dead_processes_left_and_leaves_the_living_al
         await commit(db, orphaned)
     await sweep(db, dead, NOW + FENCE)
     assert await keys_in(db) == {committed, kept}
-    assert await leases_end(dead, {committed, kept, orphaned})
+    assert await leases_end(dead, {committed, kept, orphaned, purged})
     for key in (committed, kept):
         assert b"".join([piece async for piece in dead.read(key)]) == b"some bytes"
     await half.abandon()

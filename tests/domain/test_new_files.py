@@ -108,8 +108,7 @@ async def test_a_right_that_was_lost_meanwhile_makes_no_file(scene: Scene) -> No
         await tx.execute(update(User).where(col(User.id) == scene.ada.id).values(disabled_at=datetime.now(UTC)))
     [disabled] = await scene.create(Viewer(scene.ada.id), await scene.receive(b"words"))
     assert isinstance(disabled, NotFound)
-    assert await scene.files() == 0
-    assert await comes_true(lambda: scene.stored() == 0)
+    assert (await scene.files(), scene.stored()) == (0, 0)
 
 
 async def test_of_two_requests_under_one_key_one_is_kept_and_the_other_is_told(scene: Scene) -> None:

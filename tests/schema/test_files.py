@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from api.settings import Settings
 from db.engine import Database
 from db.models import Blob, Event, WorkspaceRole
 from tests.asking import Account, ask, personal_workspace, post, sign_up, upload, uploaded
-from tests.backstage import counted, join
+from tests.backstage import counted, join, stored
 
 FILE = """query ($id: ID!) { file(id: $id) {
   id name size mediaType declaredMediaType digest status revision createdAt updatedAt
@@ -37,13 +36,6 @@ PURGE = """mutation ($ids: [ID!]!) { purgeFiles(input: { ids: $ids }) {
 async def names(client: AsyncClient, asker: Account, **arguments: Any) -> list[str]:
     """The names of a page of files."""
     return [node["name"] for node in (await ask(client, FILES, asker, **arguments))["files"]["nodes"]]
-
-
-def stored(settings: Settings) -> list[Path]:
-    """Everything that lies in the store."""
-    # Until its lease has ended, a blob has two names.
-    found = {path.name: path for path in settings.data_folder.rglob("*") if path.is_file() and path.name != "secret"}
-    return [*found.values()]
 
 
 async def test_a_file_tells_what_was_found_and_what_was_said(client: AsyncClient) -> None:

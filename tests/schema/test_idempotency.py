@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from api.settings import Settings
 from db.engine import Database
 from db.models import ApiKey, File, IdempotencyKey, Invitation, Job, Member, Upload, Version, Workspace, WorkspaceRole
 from tests.asking import Account, ask, create_key, personal_workspace, sign_up, upload, uploaded
-from tests.backstage import changing, join, uuid_of
+from tests.backstage import changing, join, stored, uuid_of
 
 WORKSPACE = """mutation ($input: CreateWorkspaceInput!) { createWorkspace(input: $input) {
   made: workspace { id name viewerRole } problems { __typename code path }
@@ -57,12 +56,6 @@ async def count(settings: Settings, *tables: type[SQLModel]) -> list[int]:
         counts = [int(await rows.scalar(select(func.count()).select_from(table))) for table in tables]
     await database.close()
     return counts
-
-
-def stored(settings: Settings) -> list[Path]:
-    # Until its lease has ended, a blob has two names.
-    found = {path.name: path for path in settings.data_folder.rglob("*") if path.is_file() and path.name != "secret"}
-    return [*found.values()]
 
 
 async def test_the_same_request_makes_one_thing_and_another_under_its_key_is_refused(

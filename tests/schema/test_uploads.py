@@ -8,7 +8,6 @@ import json
 import struct
 import zipfile
 import zlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from httpx2 import AsyncClient
 
 from api.settings import Settings
 from tests.asking import Account, ask, post, sign_up, upload, uploaded
+from tests.backstage import stored
 
 UPLOAD_FILES = """
 mutation ($files: [UploadFileInput!]!) { uploadFiles(input: { files: $files }) {
@@ -50,13 +50,6 @@ def zipped(*names: str) -> bytes:
         for name in names:
             archive.writestr(name, "<xml/>")
     return written.getvalue()
-
-
-def stored(settings: Settings) -> list[Path]:
-    """Everything that lies in the store."""
-    # Until its lease has ended, a blob has two names.
-    found = {path.name: path for path in settings.data_folder.rglob("*") if path.is_file() and path.name != "secret"}
-    return [*found.values()]
 
 
 async def send(
