@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -156,3 +158,30 @@ def test_the_program_answers_line_by_line_until_its_input_ends(tmp_path: Path) -
         },
     ]
     assert files_below(tmp_path / "leases") == sorted([second.key, again.key])
+
+
+class Busy:
+    """A disk that takes a while for each sync, and notes how many it has at once."""
+
+    def __init__(self) -> None:
+        self.most = self._now = 0
+        self._lock = threading.Lock()
+        self._sync = os.fsync
+
+    def __call__(self, descriptor: int) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.05)
+        self._sync(descriptor)
+        with self._lock:
+            self._now -= 1
+
+
+def test_the_program_has_the_disk_sync_several_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", busy := Busy())
+    blobs = [[new_key(), 3] for _ in range(8)]
+    answers = BytesIO()
+    settler.serve(tmp_path, BytesIO(json.dumps({"blobs": blobs, "ended": []}).encode() + b"\n" + b"abc" * 8), answers)
+    assert json.loads(answers.getvalue().splitlines()[1])["blobs"] == [[*sums(b"abc")[1:]]] * 8
+    assert busy.most > 1
