@@ -5,12 +5,10 @@ download. The planner is asked in all the ways in which it may be misled: it kno
 it knows the crowd, where nearly every workspace is small and one is not; or it knows what was there before the crowd.
 """
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from itertools import product
-from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -45,9 +43,7 @@ from tests.costs import looked_at, steps_of
 from tests.crowds import Asker, Crowd, Filling, begin_crowd, end_crowd
 from tests.databases import Databases
 from tests.records import NOW
-from tests.servers import create_database, drop_database, migrated_sqlite
-
-pytestmark = pytest.mark.xdist_group("plans")
+from tests.servers import create_database, drop_database
 
 FEW = 150
 """More than named rows need of any table or index, with what the planner looks at, and much less than the crowd has."""
@@ -173,13 +169,13 @@ def _many(crowd: Crowd) -> tuple[list[UUID], list[UUID]]:
     return [crowd.quiet.id, crowd.busy.id, uuid7()], [crowd.shared_id, crowd.quiet.workspace_id, uuid7()]
 
 
-@pytest.fixture(scope="module", params=["nothing", "the crowd", "what was before"])
+@pytest.fixture(params=["nothing", "the crowd", "what was before"])
 def known(request: pytest.FixtureRequest) -> str:
     """What the planner knows."""
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def crowded_url(databases: Databases, known: str) -> Iterator[str]:
     # One that no test has had before: the planner would look through what is left of its rows.
     own = databases.migrated.set(database=f"{known} {uuid4().hex}")
@@ -188,7 +184,7 @@ def crowded_url(databases: Databases, known: str) -> Iterator[str]:
     drop_database(own)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def place(crowded_url: str, known: str) -> AsyncIterator[Place]:
     """A PostgreSQL with a crowd that only reads."""
     db = Database(crowded_url)
@@ -205,17 +201,10 @@ async def place(crowded_url: str, known: str) -> AsyncIterator[Place]:
     await db.close()
 
 
-@pytest.fixture(scope="module")
-def embedded_url(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    own = tmp_path_factory.mktemp("crowd") / "cairn.sqlite"
-    shutil.copyfile(migrated_sqlite(run_folder), own)
-    return f"sqlite+aiosqlite:///{own}"
-
-
-@pytest.fixture(scope="module")
-async def embedded(embedded_url: str) -> AsyncIterator[Place]:
+@pytest.fixture
+async def embedded(sqlite_url: str) -> AsyncIterator[Place]:
     """A SQLite with a crowd that only reads."""
-    db = Database(embedded_url)
+    db = Database(sqlite_url)
     filling = Filling()
     crowd = end_crowd(filling, begin_crowd(filling))
     await filling.write(db)
@@ -228,36 +217,31 @@ async def _analyze(db: Database) -> None:
         await tx.execute(text("ANALYZE"))
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-async def test_what_is_named_is_found_without_looking_at_anything_else(place: Place, name: str) -> None:
-    for asker, plan in product((place.crowd.quiet, place.crowd.busy), PLANS):
+# A crowd takes seconds to make: one test asks it everything.
+async def test_what_is_named_is_found_without_looking_at_anything_else(place: Place, known: str) -> None:
+    asked = [*product(QUESTIONS, PLANS)]
+    if known == "the crowd":
+        asked += [(name, "force_custom_plan") for name in PAGES]
+    looks = {}
+    for (name, plan), asker in product(asked, (place.crowd.quiet, place.crowd.busy)):
         async with _abandoned(place.db) as tx:
             await tx.execute(text(f"SET LOCAL plan_cache_mode = {plan}"))
-            read = await looked_at(tx, _asking(QUESTIONS[name], place.crowd, asker))
-        assert read
-        assert {of: number for of, number in read.items() if number > FEW} == {}, plan
+            read = await looked_at(tx, _asking(name, place.crowd, asker))
+        assert read, name
+        looks |= {(name, plan, of): number for of, number in read.items() if number > FEW}
+    assert looks == {}
 
 
-@pytest.mark.parametrize("known", ["the crowd"], indirect=True)
-@pytest.mark.parametrize("name", PAGES)
-async def test_a_page_of_what_one_owns_is_read_without_the_rest(place: Place, name: str) -> None:
-    for asker in (place.crowd.quiet, place.crowd.busy):
-        async with _abandoned(place.db) as tx:
-            await tx.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
-            read = await looked_at(tx, _asking(PAGES[name], place.crowd, asker))
-        assert read
-        assert {of: number for of, number in read.items() if number > FEW} == {}
-
-
-@pytest.mark.parametrize("name", QUESTIONS | PAGES)
-async def test_nor_is_it_where_the_database_is_embedded(embedded: Place, name: str) -> None:
-    for asker in (embedded.crowd.quiet, embedded.crowd.busy):
+async def test_nor_is_it_where_the_database_is_embedded(embedded: Place) -> None:
+    steps = {}
+    for name, asker in product(QUESTIONS | PAGES, (embedded.crowd.quiet, embedded.crowd.busy)):
         async with _abandoned(embedded.db) as tx:
-            assert 0 < await steps_of(tx, _asking((QUESTIONS | PAGES)[name], embedded.crowd, asker)) < FEW_STEPS
+            steps[name, asker.id] = await steps_of(tx, _asking(name, embedded.crowd, asker))
+    assert {asked: number for asked, number in steps.items() if not 0 < number < FEW_STEPS} == {}
 
 
-def _asking(ask: Ask, crowd: Crowd, asker: Asker) -> Callable[[Transaction], Awaitable[object]]:
-    return lambda tx: ask(tx, crowd, asker)
+def _asking(name: str, crowd: Crowd, asker: Asker) -> Callable[[Transaction], Awaitable[object]]:
+    return lambda tx: (QUESTIONS | PAGES)[name](tx, crowd, asker)
 
 
 @asynccontextmanager
