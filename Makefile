@@ -1,5 +1,5 @@
 # Each target sets up what it needs, from a bare clone on: a Python of 3.11 or newer is all it asks for.
-# PYTHON=python3.13 names another interpreter, ARGS='-k ranges' goes to pytest, WORKERS=4 runs more tests at once.
+# PYTHON=python3.13 names another interpreter, ARGS='-k ranges' goes to pytest, WORKERS=8 runs more tests at once.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -7,7 +7,7 @@
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
-WORKERS ?= 2
+WORKERS ?= $(shell [ "$$(getconf _NPROCESSORS_ONLN)" -ge 4 ] && echo 4 || echo 2)
 # What tests are compiled to is kept for the next run, also where the environment would have it compiled each time.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=$(WORKERS)
 QUIETLY := sh -c 'said=$$("$$@" 2>&1) || { printf "%s\n" "$$said"; exit 1; }' --

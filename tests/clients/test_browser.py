@@ -18,6 +18,8 @@ from tests.live import Live
 from tests.machine import PATIENCE_SECONDS, absent
 
 DIST = Path(__file__).parents[2] / "web" / "dist"
+# The first page of a run waits until the browser has compiled the editor, beside other tests.
+expect.set_options(timeout=1000 * PATIENCE_SECONDS)
 
 
 @dataclass

@@ -222,7 +222,7 @@ async def test_what_is_named_is_found_without_looking_at_anything_else(place: Pl
     asked = [*product(QUESTIONS, PLANS)]
     if known == "the crowd":
         asked += [(name, "force_custom_plan") for name in PAGES]
-    looks = {}
+    looks: dict[tuple[str, str, str], int] = {}
     for (name, plan), asker in product(asked, (place.crowd.quiet, place.crowd.busy)):
         async with _abandoned(place.db) as tx:
             await tx.execute(text(f"SET LOCAL plan_cache_mode = {plan}"))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import product
 from random import Random
+from types import SimpleNamespace
 from uuid import UUID
 
 from sqlalchemy import text
@@ -30,11 +31,11 @@ BUSY, PLACE, THING, BOT, BOTS_PLACE, BOTS_THING = (uuid7() for _ in range(6))
 """Somebody and a place who never met, with much elsewhere and by others; and a bot that did one thing for years."""
 
 
-async def write(scene: Scene, subjects: Sequence[tuple[EventKind, Subject, datetime]]) -> list[Event]:
+async def write(scene: Scene, subjects: Sequence[tuple[EventKind, Subject, datetime]]) -> list[SimpleNamespace]:
     values = [event_values(kind, subject, FACTS, at) for kind, subject, at in subjects]
     async with scene.db.transaction() as tx:
         await tx.insert(Event, values)
-    return [Event(**each) for each in values]
+    return [SimpleNamespace(**each) for each in values]
 
 
 async def settle(scene: Scene) -> None:
@@ -43,7 +44,7 @@ async def settle(scene: Scene) -> None:
         await rows._connection.execute(text("VACUUM ANALYZE events" if rows.takes_lists else "ANALYZE"))
 
 
-def by_hand(everything: Sequence[Event], where: EventFilter) -> list[UUID]:
+def by_hand(everything: Sequence[SimpleNamespace], where: EventFilter) -> list[UUID]:
     """The ids of what a filter lets through, the newest first."""
     found = [
         each
