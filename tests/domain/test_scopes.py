@@ -41,7 +41,9 @@ def expected(field: Field, scope: Scope) -> str | None:
     return next((str(each) for each in needed if each not in {Keys.ANY, scope}), None)
 
 
-@pytest.mark.parametrize("is_admin", [False, True], ids=["user", "administrator"])
+@pytest.mark.parametrize(
+    ("database_url", "is_admin"), [("postgresql", False), ("sqlite", True)], indirect=["database_url"]
+)
 async def test_a_key_does_what_its_scopes_say_and_nothing_else(
     client: AsyncClient, settings: Settings, *, is_admin: bool
 ) -> None:
