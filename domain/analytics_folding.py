@@ -31,8 +31,17 @@ async def fold(db: Database, batch: int = BATCH) -> None:
 async def _fold_some(db: Database, batch: int) -> int:
     async with db.transaction() as tx:
         taken = await analytics_deltas.take(tx, batch)
-        await analytics_rollups.add_sums(tx, _sums(taken))
+        await analytics_rollups.add_sums(tx, _sums(_joined(taken)))
     return len(taken)
+
+
+def _joined(deltas: Sequence[DeltaRow]) -> list[DeltaRow]:
+    """One delta for all that are about the same, as most are: to add each by itself to every sum would cost more.
+
+    What a user did is only ever added: who is active in one of them is so in all together.
+    """
+    sums = _added((delta.subject, delta.numbers) for delta in deltas)
+    return [DeltaRow(*subject, *numbers) for subject, numbers in sums.items()]
 
 
 def _sums(deltas: Sequence[DeltaRow]) -> Sums:
