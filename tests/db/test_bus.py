@@ -3,17 +3,15 @@ import json
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy.engine.url import make_url
 
 from db.bus import MAXIMUM_WAITING, PARCEL_BYTES, Bus, News
-from db.engine import Database
 from db.postgres_carrier import PostgresCarrier
 from db.redis import RedisLink
 from db.redis_carrier import RedisCarrier
+from tests.databases import end_others
 from tests.machine import comes_true
 from tests.servers import OwnRedis
-
-CLOSED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
 
 
 class Recorder:
@@ -160,10 +158,7 @@ async def test_postgresql_carries_news_to_another_process(by_postgres: Pair) -> 
 
 async def test_postgresql_carries_on_when_its_connections_are_broken(by_postgres: Pair, postgres_url: str) -> None:
     assert await by_postgres.hears("first")
-    db = Database(postgres_url)
-    async with db.transaction() as tx:
-        await tx.all(text(CLOSED))
-    await db.close()
+    await end_others(make_url(postgres_url))
     assert await by_postgres.hears("second")
 
 
