@@ -23,23 +23,32 @@ END_OTHERS = f"""
 SELECT pg_terminate_backend(pid, {GONE_MILLISECONDS}) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+FIRST_OWN_OID = 16384
+"""Below are PostgreSQL's own."""
 # Whatever changes a schema, or what is known of its tables, writes rows of these catalogs.
-CATALOGS = (
-    "pg_class",
-    "pg_attribute",
-    "pg_attrdef",
-    "pg_constraint",
-    "pg_index",
-    "pg_proc",
-    "pg_trigger",
-    "pg_type",
-    "pg_namespace",
-    "pg_extension",
-    "pg_statistic",
-    "pg_db_role_setting",
+CATALOGS = {
+    "pg_class": "oid",
+    "pg_attribute": "attrelid",
+    "pg_attrdef": "oid",
+    "pg_constraint": "oid",
+    "pg_index": "indexrelid",
+    "pg_proc": "oid",
+    "pg_trigger": "oid",
+    "pg_type": "oid",
+    "pg_namespace": "oid",
+    "pg_extension": "oid",
+    "pg_statistic": "starelid",
+    "pg_db_role_setting": "setdatabase",
+}
+SCHEMA = " UNION ALL ".join(
+    f"SELECT count(*), max(xmin::text::bigint) FROM {name} WHERE {oid} >= {FIRST_OWN_OID}"
+    for name, oid in CATALOGS.items()
 )
-SCHEMA = " UNION ALL ".join(f"SELECT count(*), max(xmin::text::bigint) FROM {name}" for name in CATALOGS)
-TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+# A table that never had a row needs no look.
+TABLES = """
+SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0
+"""
 
 
 Schema = list[tuple[int, int]]
@@ -106,7 +115,7 @@ async def _is_emptied(own: URL, schema: Schema) -> bool:
             await connection.execute(END_OTHERS)
             if await _read_schema(connection) != schema:
                 return False
-            deletes = [f'DELETE FROM "{row["tablename"]}"' for row in await connection.fetch(TABLES)]
+            deletes = [f'DELETE FROM "{row["relname"]}"' for row in await connection.fetch(TABLES)]
             await connection.execute(";".join(["SET session_replication_role = replica", *deletes]))
     except asyncpg.PostgresError:
         return False
