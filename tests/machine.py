@@ -6,12 +6,16 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from random import SystemRandom
 from typing import NoReturn
 
 import pytest
 
 PATIENCE_SECONDS = 60
 """More than anything here takes on any machine: for tests that would wait for ever for what is broken."""
+PORTS = range(20_000, 32_000)
+_chance = SystemRandom()
 
 
 def absent(component: str, reason: str) -> NoReturn:
@@ -30,12 +34,17 @@ def program(component: str, *names: str) -> str:
     absent(component, f"{' or '.join(names)} is not installed")
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(count: int = 1) -> int:
+    """A TCP port of 127.0.0.1 that was free a moment ago; the first of so many in a row.
+
+    None of those that connections are given: one of them could have it before the server that it is meant for.
+    """
+    while True:
+        first = _chance.choice(PORTS)
+        with suppress(OSError), ExitStack() as probes:
+            for port in range(first, first + count):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 def listens(port: int) -> bool:

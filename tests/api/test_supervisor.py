@@ -15,7 +15,7 @@ from httpx2 import AsyncClient
 
 from tests.asking import sign_up, uploaded
 from tests.live import STOP_SECONDS, Live, serving
-from tests.machine import PATIENCE_SECONDS, free_port, listens, wait_for
+from tests.machine import PATIENCE_SECONDS, free_port, wait_for
 from tests.programs import run
 from tests.scraping import BEARER, TOKEN, Scraped
 
@@ -141,7 +141,7 @@ def test_they_end_gracefully_when_the_one_above_is_killed(service: Live) -> None
 
 
 def test_each_has_a_port_for_its_metrics(environment: dict[str, str], tmp_path: Path) -> None:
-    first = free_ports(PROCESSES)
+    first = free_port(PROCESSES)
     own = {"CAIRN_METRICS_TOKEN": TOKEN, "CAIRN_METRICS_PORT": str(first)}
     with serving(tmp_path, environment | own) as service:
         asked = 20
@@ -157,7 +157,7 @@ def test_each_has_a_port_for_its_metrics(environment: dict[str, str], tmp_path: 
 
 
 def test_the_service_does_not_start_when_one_cannot(environment: dict[str, str], tmp_path: Path) -> None:
-    first = free_ports(PROCESSES)
+    first = free_port(PROCESSES)
     own = {"CAIRN_METRICS_PORT": str(first), "CAIRN_PORT": "0", "CAIRN_DATA_FOLDER": str(tmp_path)}
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", first + PROCESSES - 1))
@@ -166,18 +166,6 @@ def test_the_service_does_not_start_when_one_cannot(environment: dict[str, str],
     assert ended.returncode == 1
     assert "CAIRN_METRICS_PORT: cannot listen on it" in ended.stdout
     assert "stopped" not in ended.stdout
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that were free a moment ago."""
-    while True:
-        first = free_port()
-        if all(is_free(first + number) for number in range(count)):
-            return first
-
-
-def is_free(port: int) -> bool:
-    return port < 1 << 16 and not listens(port)
 
 
 def scrape(port: int) -> Scraped:
