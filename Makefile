@@ -34,6 +34,7 @@ check: dev web/dist/index.html clients ## everything that must hold: style, type
 	@$(BIN)/vulture
 	@$(QUIETLY) $(BIN)/deptry --no-ansi .
 	@$(BIN)/python -m schema.schema | diff --unified schema/schema.graphql - || { echo "Run: make schema" >&2; exit 1; }
+	@# Every process that coverage follows has to find its plugin in tests, wherever it runs.
 	@PYTHONPATH=$(CURDIR) $(PYTEST) -m 'not slow' --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --include='domain/*,storage/*' --fail-under=100
 	@$(BIN)/coverage report --fail-under=95

@@ -199,7 +199,7 @@ def describe(kind: JobKind, fault: Exception) -> str:
     name = type(fault).__name__
     if kind.is_secret and not isinstance(fault, JobFault):
         return name
-    begun = str(fault)[: 10 * ERROR_CHARACTERS]
+    begun = str(fault)[: 10 * ERROR_CHARACTERS]  # more than is kept, since spaces are joined
     said = " ".join("".join(char if char.isprintable() else " " for char in begun).split())
     return f"{name}: {said}"[:ERROR_CHARACTERS] if said else name
 

@@ -15,6 +15,7 @@ import pytest
 PATIENCE_SECONDS = 60
 """More than anything here takes on any machine: for tests that would wait for ever for what is broken."""
 PORTS = range(20_000, 32_000)
+"""Below 32,768, from where on Linux gives ports to connections; elsewhere that begins higher."""
 _chance = SystemRandom()
 
 
