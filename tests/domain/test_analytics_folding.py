@@ -50,7 +50,7 @@ async def append(db: Database, number: int) -> None:
     async with db.transaction() as tx:
         await analytics_deltas.append(
             tx,
-            [DeltaRow(DAY, user_ids[0], user_ids[each % 7], "text/plain", 1, each, 1, each) for each in range(number)],
+            [DeltaRow(DAY, user_ids[0], user_ids[each % 3], "text/plain", 1, each, 1, each) for each in range(number)],
         )
 
 
