@@ -1,20 +1,17 @@
 """The application, wired: the only place that knows every part and every route."""
 
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 
 from api.asking import Asking, facts_of
 from api.deadlines import Deadlines
 from api.envelope import EnvelopeLimits
+from api.faults import Faults
 from api.gate import Gate
 from api.graphiql import FILES_PATH, GraphiqlFiles, graphiql_response
 from api.graphql import GraphQLEndpoint, refusal_response
@@ -26,10 +23,9 @@ from api.limits import Counting, RequestLimits
 from api.logs import get_logger, tell_fault
 from api.metrics import Metrics
 from api.operations import Operations
-from api.outages import Outages
 from api.parting import Parting
 from api.parts import Parts, parts_of
-from api.problems import problem, problem_response
+from api.problems import problem_response
 from api.requests import Requests
 from api.scrapes import Scrapes
 from api.settings import Settings
@@ -41,9 +37,7 @@ from api.websocket import GraphQLSockets, SocketLimits
 from domain.analytics_answers import Statistics
 from domain.errors import RateLimited
 from domain.events import RequestFacts
-from domain.outages import outage_of
 from domain.viewer import Viewer
-from schema.answers import MASKED
 from schema.context import Context
 from schema.execution import Executor
 from schema.loaders import Loaders
@@ -76,8 +70,8 @@ def create_app(settings: Settings, parts: Parts | None = None) -> ASGIApp:
     operations = _operations(settings, parts)
     guard, report = partial(Guard, parts.db.bus), partial(_report, parts.metrics)
     limits = SocketLimits(settings.maximum_subscriptions, settings.stall_seconds)
-    app = Starlette(
-        routes=[
+    routes = Router(
+        [
             # First, as they are asked for most, and a request is compared with one route after the other.
             *Transfers(parts.db, parts.store, parts.ports, parts.recorder, asking).routes(),
             Route(GRAPHQL_PATH, _graphql(settings, parts, operations)),
@@ -92,11 +86,10 @@ def create_app(settings: Settings, parts: Parts | None = None) -> ASGIApp:
             key_set_route(parts.ports.tokens),
             *([Scrapes.of(settings, parts).route()] if _are_metrics_here(settings) else []),
         ],
-        exception_handlers={HTTPException: _not_served, Exception: partial(_fault, parts.metrics)},
+        redirect_slashes=False,
         lifespan=lifespan_of(settings, parts),
     )
-    app.router.redirect_slashes = False
-    return _around(app, settings, parts)
+    return _around(routes, settings, parts)
 
 
 def _operations(settings: Settings, parts: Parts) -> Operations:
@@ -158,7 +151,7 @@ def _health(parts: Parts) -> Health:
 
 def _around(app: ASGIApp, settings: Settings, parts: Parts) -> ASGIApp:
     """The application inside what every request passes through, from the inside out."""
-    app = RequestLimits(Outages(app), parts.ports, facts_of, _too_many)
+    app = RequestLimits(Faults(app, parts.metrics), parts.ports, facts_of, _too_many)
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
@@ -188,23 +181,6 @@ def _too_many(refusal: RateLimited, scope: Scope) -> Response:
     if scope["path"] == GRAPHQL_PATH:
         return refusal_response(refusal, scope)
     return problem_response(refusal, scope["state"]["request_id"])
-
-
-async def _not_served(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    code = "NOT_FOUND" if status == HTTPStatus.NOT_FOUND else HTTPStatus(status).phrase.upper().replace(" ", "_")
-    response = problem(status, code, "Nothing is served here.", request.state.request_id)
-    response.headers.update((isinstance(error, HTTPException) and error.headers) or {})
-    return response
-
-
-async def _fault(metrics: Metrics, request: Request, error: Exception) -> Response:
-    outage = outage_of(error)
-    if outage is not None:
-        _report(metrics, error)
-        return problem_response(outage, request.state.request_id)
-    metrics.faulted()  # the server logs it
-    return problem(500, "INTERNAL", MASKED, request.state.request_id)
 
 
 def _report(metrics: Metrics, error: BaseException) -> None:

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 
-from starlette.applications import Starlette
-
 from api.folding import fold_until
 from api.logs import get_logger, tell_fault
 from api.mail import warn_if_off
@@ -32,11 +30,11 @@ WORKER_END_SECONDS = 5
 _log = get_logger(__name__)
 
 
-def lifespan_of(settings: Settings, parts: Parts) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def lifespan_of(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
     """What Starlette runs around serving. Parts are closed in the order in which they need each other."""
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: object) -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
             closing.callback(parts.hasher.close)
             closing.push_async_callback(parts.db.close)

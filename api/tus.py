@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from api import arrivals, tus_heads
 from api.asking import Asking, facts_of, request_id_of
 from api.bodies import body_of
-from api.envelope import SenderGone
+from api.envelope import EnvelopeBreach, SenderGone
 from api.problems import problem, problem_response
 from api.tus_heads import Creation, MethodUnsupported, TusRefused
 from db.models import UploadState, UploadTransport
@@ -79,7 +79,7 @@ class Tus:
             response = await self._answer(scope, receive)
         except SenderGone:
             return
-        except TusRefused as refused:
+        except EnvelopeBreach as refused:
             response = problem(refused.status, refused.code, refused.message, request_id_of(scope))
         except Refusal as refusal:
             response = problem_response(refusal, request_id_of(scope))

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy.engine.url import make_url
-from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from api.app import create_app
-from api.outages import Outages
 from api.parts import parts_of
 from api.ports import SystemRandomness
 from api.settings import Settings
@@ -62,14 +60,6 @@ async def client(tmp_path: Path) -> AsyncIterator[AsyncClient]:
 def told() -> Iterator[list[EventDict]]:
     with capture_logs() as lines:
         yield lines
-
-
-async def nothing() -> Message:
-    raise NotImplementedError
-
-
-async def nowhere(_message: Message) -> None:
-    raise NotImplementedError
 
 
 def assert_unavailable(answer: Response) -> None:
@@ -157,22 +147,6 @@ async def test_subscriptions_end_with_it_and_connections_do_not(cuttable: tuple[
         assert b'"UNAVAILABLE"' in await stream.reader.readuntil(b"event: complete")
         await raw.send(text({"type": "ping"}))
         assert await raw.message() == {"type": "pong"}
-
-
-async def test_other_faults_are_left_to_the_server() -> None:
-    async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
-        raise KeyError
-
-    with pytest.raises(KeyError):
-        await Outages(broken)({"type": "http"}, nothing, nowhere)
-
-
-async def test_so_is_whatever_ends_the_application_itself() -> None:
-    async def away(_scope: Scope, _receive: Receive, _send: Send) -> None:
-        raise ConnectionRefusedError
-
-    with pytest.raises(ConnectionRefusedError):
-        await Outages(away)({"type": "lifespan"}, nothing, nowhere)
 
 
 async def test_it_is_told_whatever_was_under_way_when_connections_were_ended(tmp_path: Path, postgres_url: str) -> None:
