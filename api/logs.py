@@ -7,9 +7,9 @@ ends in the same stream. Query strings, passwords and tokens are never logged.
 import json
 import logging
 import sys
-from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, BinaryIO, Literal, TextIO, cast
+from datetime import UTC, datetime
+from typing import BinaryIO, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -76,16 +76,10 @@ def configure_logs(level: str, style: Literal["console", "json"], output: TextIO
 
 
 def _processors(style: Literal["console", "json"], *, is_terminal: bool) -> list[Processor]:
-    before: list[Processor] = [structlog.processors.add_log_level, _with_origin, _without_secrets]
     if style == "json":
-        return [
-            *before,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_serialised),
-        ]
+        return [_complete, _json_line]
     return [
-        *before,
+        _complete,
         _printable,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         # The default formatter prints local variables, which may be anybody's password.
@@ -95,17 +89,15 @@ def _processors(style: Literal["console", "json"], *, is_terminal: bool) -> list
     ]
 
 
-def _with_origin(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _complete(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """What every line says, and nothing that no line may say."""
+    event["level"] = method
     event.setdefault("logger", logger.name)
     identifier = request_id.get()
     if identifier is not None:
         event.setdefault("request_id", identifier)
-    return event
-
-
-def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    for name in HIDDEN & event.keys():
-        event[name] = "[hidden]"
+    if not HIDDEN.isdisjoint(event):
+        event.update(dict.fromkeys(HIDDEN & event.keys(), "[hidden]"))
     return event
 
 
@@ -117,12 +109,20 @@ def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
     return event
 
 
-def _serialised(event: Mapping[str, Any], default: Any = None) -> bytes:  # noqa: ANN401 - structlog's signature
+def _json_line(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+    """All at once: each answer to a request has such a line."""
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, method, event)
+    event["timestamp"] = datetime.now(UTC)
     try:
-        return orjson.dumps(event, default=default)
+        return orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z)
     except TypeError:
         # Lone surrogates and integers of more than 64 bits, which orjson refuses.
-        return json.dumps(event, default=repr).encode()
+        return json.dumps(event, default=_shown).encode()
+
+
+def _shown(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
 class _Lines:
