@@ -30,10 +30,10 @@ class Parting:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or not _has_body(headers := Headers(scope=scope)):
+        if scope["type"] != "http" or not _has_body(scope):
             await self.app(scope, receive, send)
             return
-        body = _Body(receive, is_withheld="expect" in headers)
+        body = _Body(receive, is_withheld="expect" in Headers(scope=scope))
         is_early = False
 
         async def send_and_part(message: Message) -> None:
@@ -107,5 +107,6 @@ class _Body:
         return message
 
 
-def _has_body(headers: Headers) -> bool:
-    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+def _has_body(scope: Scope) -> bool:
+    fields = dict(scope["headers"])
+    return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
