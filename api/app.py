@@ -30,7 +30,6 @@ from api.requests import Requests
 from api.scrapes import Scrapes
 from api.settings import Settings
 from api.signed_uploads import SignedUploads
-from api.traffic import Traffic
 from api.transfers import Transfers
 from api.tus import TUS_HEADERS, Tus
 from api.websocket import GraphQLSockets, SocketLimits
@@ -164,8 +163,7 @@ def _around(app: ASGIApp, settings: Settings, parts: Parts) -> ASGIApp:
     app = Deadlines(app, settings.stall_seconds)
     app = Parting(app, settings.discard_seconds, settings.discard_bytes)
     is_https = settings.public_url.startswith("https:")
-    app = Requests(app, trusted_proxies=settings.trusted_proxies, is_https=is_https)
-    return Traffic(app, parts.metrics)
+    return Requests(app, parts.metrics, trusted_proxies=settings.trusted_proxies, is_https=is_https)
 
 
 def _are_metrics_here(settings: Settings) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
 from api.parts import Parts
-from api.scrapes import Scrapes, metrics_alone
+from api.scrapes import Scrapes
 from api.server import bind, listening
 from api.settings import Settings
 from api.variables import SettingsError, variable_of
@@ -24,5 +24,5 @@ async def metrics_port(settings: Settings, parts: Parts) -> AsyncIterator[None]:
             raise SettingsError([problem]) from fault
         for own in sockets:
             closing.enter_context(own)
-        async with listening(metrics_alone(Scrapes.of(settings, parts)), sockets, settings.stall_seconds):
+        async with listening(Scrapes.of(settings, parts).alone(), sockets, settings.stall_seconds):
             yield

@@ -1,4 +1,4 @@
-"""What every answer has, as one pure ASGI middleware: an id, security headers and a line in the log.
+"""What every request and every answer has, as one pure ASGI middleware: an id, an address, security headers, a record.
 
 It goes around the whole application, so that answers to faults have them too. Downstream, `request.state.request_id`
 and `request.state.address` say which request this is and whose: the client's address behind trusted proxies.
@@ -7,16 +7,18 @@ and `request.state.address` say which request this is and whose: the client's ad
 import re
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
-from time import perf_counter
+from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uuid_utils.compat import uuid7
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uuid_utils import uuid7
 
 from api.addresses import client_address
 from api.logs import get_logger, request_id
-from api.zero_copy import ZERO_COPY
+from api.metrics import Metrics
+from api.traffic import Passage
 
-MAXIMUM_LOGGED_PATH = 512
+MAXIMUM_LOGGED_PATH: Final = 512
+FAULTS: Final = 500
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -26,21 +28,27 @@ SECURITY_HEADERS = (
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
-_log = get_logger(__name__)
 
 
 class Requests:
-    """Gives each request an id, each answer the security headers it has not set itself, and the log a line."""
+    """Gives each request an id, and has its passage dressed, counted and logged."""
 
     def __init__(
-        self, app: ASGIApp, *, trusted_proxies: Sequence[IPv4Network | IPv6Network] = (), is_https: bool = False
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        *,
+        trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
+        is_https: bool = False,
     ) -> None:
         self._app = app
+        self._metrics = metrics
         self._trusted = tuple(trusted_proxies)
+        self._log = get_logger(__name__).bind()  # here, once: by each line it would cost half as much as the line
         self._headers = (*SECURITY_HEADERS, STRICT_TRANSPORT) if is_https else SECURITY_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Identify the request; then, for HTTP, dress and log its answer."""
+        """Identify the request; then, for HTTP, see it and its answer through."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
@@ -49,16 +57,15 @@ class Requests:
         request_id.set(identifier)
         state = scope.setdefault("state", {})
         state["request_id"] = identifier
-        state["address"] = address = self._address(scope)
+        state["address"] = self._address(scope)
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, (b"x-request-id", identifier.encode()), self._headers)
-        started_at = perf_counter()
+        passage = Passage(scope, receive, send, metrics=self._metrics, fields=self._headers)
         try:
-            await self._app(scope, receive, answer)
+            await self._app(scope, passage.receive, passage.send)
         finally:
-            _tell(scope, address, answer, perf_counter() - started_at)
+            self._tell(scope, passage, passage.end())
 
     def _address(self, scope: Scope) -> str | None:
         client = scope.get("client")
@@ -68,32 +75,21 @@ class Requests:
         forwarded = (value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
         return client_address(peer, forwarded, self._trusted)
 
-
-class _Answer:
-    """The way out of one request: adds headers, counts bytes, holds nothing back."""
-
-    __slots__ = ("_headers", "_identity", "_send", "sent", "status")
-
-    def __init__(self, send: Send, identity: tuple[bytes, bytes], headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self._send = send
-        self._identity = identity
-        self._headers = headers
-        self.status: int | None = None
-        self.sent = 0
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.body":
-            self.sent += len(message.get("body", b""))
-        elif message["type"] == ZERO_COPY:
-            self.sent += message["count"]
-        elif message["type"] == "http.response.start":
-            self.status = message["status"]
-            own = list(message.get("headers", ()))
-            names = {name for name, _ in own}
-            own.append(self._identity)
-            own.extend(header for header in self._headers if header[0] not in names)
-            message = {**message, "headers": own}
-        await self._send(message)
+    def _tell(self, scope: Scope, passage: Passage, seconds: float) -> None:
+        status = passage.status
+        path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "backslashreplace")
+        # Probes come every few seconds and say nothing; a status is missing where the client left before the answer.
+        is_fault = status is not None and status >= FAULTS
+        tell = self._log.warning if is_fault else self._log.debug if path.startswith(b"/health") else self._log.info
+        tell(
+            "request",
+            method=scope["method"],
+            path=path[:MAXIMUM_LOGGED_PATH].partition(b"?")[0].decode("ascii", "backslashreplace"),
+            status=status,
+            duration_ms=round(seconds * 1000, 2),
+            bytes=passage.sent,
+            address=scope["state"]["address"],
+        )
 
 
 def _identifier(headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -101,18 +97,3 @@ def _identifier(headers: Iterable[tuple[bytes, bytes]]) -> str:
     if len(given) == 1 and _SANE_ID.fullmatch(given[0]):
         return given[0].decode("ascii")
     return uuid7().hex
-
-
-def _tell(scope: Scope, address: str | None, answer: _Answer, seconds: float) -> None:
-    path = scope.get("raw_path") or scope["path"].encode("utf-8", "backslashreplace")
-    # Probes come every few seconds and say nothing; a status is missing where the client left before the answer.
-    tell = _log.warning if (answer.status or 0) >= 500 else _log.debug if path.startswith(b"/health") else _log.info  # noqa: PLR2004
-    tell(
-        "request",
-        method=scope["method"],
-        path=path[:MAXIMUM_LOGGED_PATH].partition(b"?")[0].decode("ascii", "backslashreplace"),
-        status=answer.status,
-        duration_ms=round(seconds * 1000, 2),
-        bytes=answer.sent,
-        address=address,
-    )

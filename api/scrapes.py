@@ -4,13 +4,13 @@ import asyncio
 from secrets import compare_digest
 from typing import Final
 
-from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.asking import request_id_of
+from api.faults import Faults
 from api.metrics import CONTENT_TYPE, Metrics
 from api.parts import Parts
 from api.problems import problem, problem_response
@@ -40,6 +40,10 @@ class Scrapes:
         """Where it is found."""
         return Route(PATH, self)
 
+    def alone(self) -> ASGIApp:
+        """An application that serves metrics and nothing else, for a port of their own."""
+        return Requests(Faults(Router([self.route()]), self._metrics), self._metrics)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         response = await self._answer(scope)
@@ -57,11 +61,6 @@ class Scrapes:
         # In a thread: thousands of series take some milliseconds, in which the loop would serve nobody.
         text = await asyncio.to_thread(self._metrics.text, sample)
         return Response(text, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
-
-
-def metrics_alone(scrapes: Scrapes) -> ASGIApp:
-    """An application that serves metrics and nothing else, for a port of their own."""
-    return Requests(Starlette(routes=[scrapes.route()]))
 
 
 def _refusal(scope: Scope, token: str) -> NotSignedIn | BadCredential | None:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from api.logs import request_id
+from api.metrics import Metrics
 from api.requests import SECURITY_HEADERS, Requests
 
 Header = tuple[bytes, bytes]
@@ -45,14 +46,14 @@ def told() -> Iterator[list[EventDict]]:
 
 @pytest.mark.parametrize("given", ["a", "Z" * 128, "0f.-_9"])
 async def test_a_sane_request_id_is_kept_and_given_back(given: str) -> None:
-    answer = await get(Requests(echo), headers={"X-Request-ID": given})
+    answer = await get(Requests(echo, Metrics()), headers={"X-Request-ID": given})
     assert answer.headers["x-request-id"] == given
     assert answer.text.split() == [given, "198.51.100.7", given]
 
 
 @pytest.mark.parametrize("given", ["", "Z" * 129, "a b", "a\tb", "<script>", "ä", "a;b"])
 async def test_any_other_is_replaced(given: str) -> None:
-    answer = await get(Requests(echo), headers={"X-Request-ID": given.encode()})
+    answer = await get(Requests(echo, Metrics()), headers={"X-Request-ID": given.encode()})
     made = answer.headers["x-request-id"]
     assert len(made) == 32
     assert made.isalnum()
@@ -60,18 +61,18 @@ async def test_any_other_is_replaced(given: str) -> None:
 
 
 async def test_two_ids_are_none() -> None:
-    answer = await get(Requests(echo), headers=[("X-Request-ID", "one"), ("X-Request-ID", "two")])
+    answer = await get(Requests(echo, Metrics()), headers=[("X-Request-ID", "one"), ("X-Request-ID", "two")])
     assert answer.headers["x-request-id"] not in {"one", "two", "one, two"}
 
 
 async def test_every_request_has_an_id_of_its_own() -> None:
-    answers = await asyncio.gather(*(get(Requests(echo)) for _ in range(20)))
+    answers = await asyncio.gather(*(get(Requests(echo, Metrics())) for _ in range(20)))
     assert len({answer.headers["x-request-id"] for answer in answers}) == 20
     assert all(answer.text.split()[0] == answer.text.split()[2] for answer in answers)
 
 
 async def test_answers_have_the_security_headers() -> None:
-    answer = await get(Requests(answering()))
+    answer = await get(Requests(answering(), Metrics()))
     assert {name: answer.headers[name] for name in dict.fromkeys(name.decode() for name, _ in SECURITY_HEADERS)} == {
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
@@ -82,18 +83,18 @@ async def test_answers_have_the_security_headers() -> None:
 
 
 async def test_behind_https_browsers_are_told_to_stay_there() -> None:
-    answer = await get(Requests(answering(), is_https=True))
+    answer = await get(Requests(answering(), Metrics(), is_https=True))
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
 
 
 async def test_what_an_answer_sets_itself_stays_alone() -> None:
-    answer = await get(Requests(answering(headers=((b"content-security-policy", b"sandbox"),))))
+    answer = await get(Requests(answering(headers=((b"content-security-policy", b"sandbox"),)), Metrics()))
     assert answer.headers.get_list("content-security-policy") == ["sandbox"]
     assert answer.headers["x-frame-options"] == "DENY"
 
 
 async def test_a_line_is_logged_without_the_query(told: list[EventDict]) -> None:
-    await get(Requests(answering(206, pieces=(b"abc", b"de"))), "/files/1/download?signature=hunter2")
+    await get(Requests(answering(206, pieces=(b"abc", b"de")), Metrics()), "/files/1/download?signature=hunter2")
     [line] = told
     assert line["duration_ms"] >= 0
     assert line == {
@@ -109,7 +110,7 @@ async def test_a_line_is_logged_without_the_query(told: list[EventDict]) -> None
 
 
 async def test_a_path_cannot_write_lines_or_flood_the_log(told: list[EventDict]) -> None:
-    await get(Requests(answering()), "/a%0Alevel=error%1b[2J" + "x" * 10_000)
+    await get(Requests(answering(), Metrics()), "/a%0Alevel=error%1b[2J" + "x" * 10_000)
     [line] = told
     assert line["path"].startswith("/a%0Alevel=error%1B[2J") or line["path"].startswith("/a%0Alevel=error%1b[2J")
     assert len(line["path"]) == 512
@@ -117,7 +118,7 @@ async def test_a_path_cannot_write_lines_or_flood_the_log(told: list[EventDict])
 
 async def test_a_path_without_its_raw_form_is_logged_all_the_same(told: list[EventDict]) -> None:
     scope: Scope = {"type": "http", "method": "GET", "path": "/ä\n?x", "headers": [], "client": None}
-    await Requests(answering())(scope, _nothing, _nowhere)
+    await Requests(answering(), Metrics())(scope, _nothing, _nowhere)
     assert told[0]["path"] == "/\\xc3\\xa4\n"
     assert told[0]["address"] is None
 
@@ -126,7 +127,7 @@ async def test_a_path_without_its_raw_form_is_logged_all_the_same(told: list[Eve
     ("path", "status", "level"), [("/graphql", 200, "info"), ("/health", 200, "debug"), ("/health", 503, "warning")]
 )
 async def test_probes_are_quiet_and_faults_are_not(told: list[EventDict], path: str, status: int, level: str) -> None:
-    await get(Requests(answering(status)), path)
+    await get(Requests(answering(status), Metrics()), path)
     assert told[0]["log_level"] == level
 
 
@@ -135,7 +136,9 @@ async def test_a_fault_passes_and_is_logged_as_a_request_without_a_status(told: 
         raise KeyError
 
     with pytest.raises(KeyError):
-        await Requests(broken)({"type": "http", "method": "GET", "path": "/", "headers": []}, _nothing, _nowhere)
+        await Requests(broken, Metrics())(
+            {"type": "http", "method": "GET", "path": "/", "headers": []}, _nothing, _nowhere
+        )
     assert told[0]["status"] is None
 
 
@@ -151,16 +154,16 @@ async def test_pieces_pass_one_by_one() -> None:
     async def keep(message: Message) -> None:
         passed.append(message)
 
-    await Requests(stream)({"type": "http", "method": "GET", "path": "/", "headers": []}, _nothing, keep)
+    await Requests(stream, Metrics())({"type": "http", "method": "GET", "path": "/", "headers": []}, _nothing, keep)
     assert len(passed) == 3
 
 
 async def test_the_clients_address_is_believed_from_trusted_proxies_alone() -> None:
-    app = Requests(echo, trusted_proxies=(ip_network("10.0.0.0/8"),))
+    app = Requests(echo, Metrics(), trusted_proxies=(ip_network("10.0.0.0/8"),))
     headers = [("X-Forwarded-For", "6.6.6.6, 203.0.113.9"), ("X-Forwarded-For", "10.0.0.2")]
     assert (await get(app, headers=headers, client="10.0.0.1")).text.split()[1] == "203.0.113.9"
     assert (await get(app, headers=headers, client="198.51.100.7")).text.split()[1] == "198.51.100.7"
-    assert (await get(Requests(echo), headers=headers, client="10.0.0.1")).text.split()[1] == "10.0.0.1"
+    assert (await get(Requests(echo, Metrics()), headers=headers, client="10.0.0.1")).text.split()[1] == "10.0.0.1"
 
 
 async def test_a_websocket_is_identified_and_left_alone(told: list[EventDict]) -> None:
@@ -170,7 +173,9 @@ async def test_a_websocket_is_identified_and_left_alone(told: list[EventDict]) -
         seen.append(scope)
         assert send is _nowhere
 
-    await Requests(app)({"type": "websocket", "headers": [(b"x-request-id", b"w")], "client": None}, _nothing, _nowhere)
+    await Requests(app, Metrics())(
+        {"type": "websocket", "headers": [(b"x-request-id", b"w")], "client": None}, _nothing, _nowhere
+    )
     assert seen[0]["state"] == {"request_id": "w", "address": None}
     assert told == []
 
@@ -182,7 +187,7 @@ async def test_the_servers_own_life_passes_untouched() -> None:
         seen.append(scope)
 
     scope = {"type": "lifespan"}
-    await Requests(app)(scope, _nothing, _nowhere)
+    await Requests(app, Metrics())(scope, _nothing, _nowhere)
     assert seen == [{"type": "lifespan"}]
 
 

@@ -6,10 +6,11 @@ from httpx2 import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from api.metrics import Metrics
+from api.requests import Requests
 from api.samples import Sample
-from api.traffic import Traffic
 from api.zero_copy import ZERO_COPY
 from tests.asking import PASSWORD, SIGNUP, UPLOAD
 from tests.live import Live
@@ -43,7 +44,7 @@ async def passed(app: ASGIApp, sent: list[Message] | None = None, **scope: Any) 
         out.append(message)
 
     given = {"type": "http", "method": "GET", "path": "/things/7", "headers": [], **scope}
-    await Traffic(Starlette(routes=[Routed(app).route]), metrics)(given, receive, send)
+    await Requests(Starlette(routes=[Routed(app).route]), metrics)(given, receive, send)
     return scraped(metrics)
 
 
@@ -67,8 +68,10 @@ async def test_what_is_sent_in_the_kernel_is_counted_as_it_goes_out() -> None:
         raise AssertionError
 
     scope = {"type": "http", "method": "GET", "path": "/things/7", "headers": []}
-    await Traffic(Starlette(routes=[Routed(app).route]), metrics)(scope, receive, send)
+    with capture_logs() as lines:
+        await Requests(Starlette(routes=[Routed(app).route]), metrics)(scope, receive, send)
     assert told == [300, 100]
+    assert [line["bytes"] for line in lines] == [400]
     assert scraped(metrics).of("cairn_http_sent_bytes_total", route="/things/{id}") == 400
 
 
@@ -92,7 +95,7 @@ async def test_time_is_taken_until_the_answer_begins() -> None:
         await send({"type": "http.response.body", "body": b""})
         assert metrics_seconds(metrics) == before
 
-    async with AsyncClient(transport=ASGITransport(Traffic(app, metrics)), base_url="http://here") as client:
+    async with AsyncClient(transport=ASGITransport(Requests(app, metrics)), base_url="http://here") as client:
         await client.get("/")
     found = scraped(metrics)
     assert found.of("cairn_http_request_duration_seconds_count", route="none") == 1
@@ -115,7 +118,7 @@ async def test_what_is_not_http_passes_uncounted() -> None:
     async def nowhere(_message: Message) -> None:
         raise AssertionError
 
-    await Traffic(app, metrics)({"type": "websocket"}, nothing, nowhere)
+    await Requests(app, metrics)({"type": "websocket", "headers": []}, nothing, nowhere)
     assert seen == ["websocket"]
     assert scraped(metrics).total(REQUESTS) == 0
 
