@@ -59,7 +59,8 @@ class Counting:
 
     async def request(self, scope: Scope, viewer: Viewer) -> None:
         """The request is this viewer's."""
-        await _told(scope, count_user_request(self.ports, viewer))
+        if self.ports.rates:
+            await _told(scope, count_user_request(self.ports, viewer))
 
     async def cost(self, scope: Scope, viewer: Viewer, cost: int) -> None:
         """The request's operation costs so much."""

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import NamedTuple
 from urllib.parse import quote
 
 OK = 200
@@ -40,8 +41,7 @@ _FORBIDDEN_IN_FALLBACK = re.compile(r'[^\x20-\x7e]|["\\/%]')
 _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """The representation that the conditions are about.
 
     `etag` is a strong entity tag with its quotes, `modified_at` is aware. `is_dated_apart` says that no other content
@@ -66,8 +66,7 @@ class Conditions:
     range: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The status to answer with, and the bytes from `start` up to, not including, `end` where it has some."""
 
     status: int

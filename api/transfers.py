@@ -6,7 +6,6 @@ in `domain.downloads`.
 
 import re
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
@@ -69,8 +68,7 @@ FIXED_FIELDS: Final[Sequence[Field]] = [
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A download that was granted, and how a browser may treat it."""
 
     download: Download
@@ -139,7 +137,7 @@ class Transfers:
             if download is None:
                 raise NotFound(message=NO_SUCH_FILE)
             return Opened(download.require_whole(), link.disposition)
-        disposition = _disposition(values.get("disposition", Disposition.ATTACHMENT))
+        disposition = _disposition(values["disposition"]) if "disposition" in values else Disposition.ATTACHMENT
         return Opened((await self._open_for_viewer(scope)).require_whole(), disposition)
 
     async def _open_for_viewer(self, scope: Scope) -> Download:

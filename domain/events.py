@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -78,8 +78,7 @@ class EventKind(StrEnum):
     JOB_DIED = "job.died"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestFacts(NamedTuple):
     """Where a request came from: its id, the client's address and user agent, as far as they are known."""
 
     request_id: str | None = None

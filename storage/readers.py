@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from storage.layout import Layout
 from storage.store import BlobAltered, BlobMissing, StoreError
@@ -14,8 +14,7 @@ PIECE_BYTES = 1 << 20
 _WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Bytes `start` up to, not including, `end` of a blob, None: all; and its size, where it is known."""
 
     key: str
