@@ -7,7 +7,7 @@ one after it; a question that comes alone does not wait.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import Context
-from itertools import islice
+from itertools import chain
 from typing import Generic, TypeVar
 
 AT_ONCE = 2
@@ -76,22 +76,30 @@ class Batches(Generic[Question, Answer]):
             # Here, not when the task is seen to be done: a question that came in between would wait for nobody.
             self._under_way -= 1
 
-    def _next_together(self) -> dict[asyncio.Future[Answer | None], Question]:
+    def _take_together(self) -> dict[Question, list[asyncio.Future[Answer | None]]]:
         """Those that have waited longest, and whoever asks the same as one of them: that costs nothing more."""
-        questions = set(islice(dict.fromkeys(self._waiting.values()), self._maximum_together))
-        return {future: question for future, question in self._waiting.items() if question in questions}
+        taken: dict[Question, list[asyncio.Future[Answer | None]]] = {}
+        for future, question in self._waiting.items():
+            asking = taken.get(question)
+            if asking is not None:
+                asking.append(future)
+            elif len(taken) < self._maximum_together:
+                taken[question] = [future]
+        for future in chain.from_iterable(taken.values()):
+            del self._waiting[future]
+        return taken
 
     async def _answer_some(self) -> None:
-        asked = self._next_together()
-        for future in asked:
-            del self._waiting[future]
+        asked = self._take_together()
         try:
-            answers = await self._load(set(asked.values()))
+            answers = await self._load(list(asked))
         except Exception as fault:  # noqa: BLE001 - it is raised where the questions were asked
-            for future in asked:
+            for future in chain.from_iterable(asked.values()):
                 if not future.done():
                     future.set_exception(fault)
         else:
-            for future, question in asked.items():
-                if not future.done():
-                    future.set_result(answers.get(question))
+            for question, asking in asked.items():
+                answer = answers.get(question)
+                for future in asking:
+                    if not future.done():
+                        future.set_result(answer)
