@@ -129,10 +129,11 @@ def credential_of(fields: Iterable[tuple[bytes, bytes]]) -> Credential | None:
 
 
 def _bearer(value: str) -> Credential:
-    scheme, _, text = value.partition(" ")
-    if scheme.lower() != "bearer" or not text.strip():
+    scheme, _, rest = value.partition(" ")
+    text = rest.strip()
+    if scheme.lower() != "bearer" or not text:
         raise BadCredential
-    return Credential(text.strip(), is_marked(text.strip()))
+    return Credential(text, is_marked(text))
 
 
 def _api_key(text: str) -> Credential:

@@ -56,6 +56,8 @@ class Deadlines:
 
 
 class _Sender:
+    __slots__ = ("_has_ended", "_patience", "_progress", "_receive", "_stall_seconds")
+
     def __init__(self, receive: Receive, stall_seconds: float) -> None:
         self._receive = receive
         self._stall_seconds = self._patience = stall_seconds
@@ -81,6 +83,8 @@ class _Sender:
 
 
 class _Reader:
+    __slots__ = ("_is_writable", "_send", "_stall_seconds", "_unsent", "has_begun")
+
     def __init__(self, send: Send, stall_seconds: float, is_writable: Callable[[], bool]) -> None:
         self._send = send
         self._stall_seconds = stall_seconds

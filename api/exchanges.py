@@ -33,27 +33,33 @@ class Connection:
     parse: Callable[[bytes], None]
     threads: ThreadPoolExecutor
 
-    def serving(self, app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-        """The application, with bodies on their way in and out as here. To be made before any of the body is parsed."""
-        inflow = Inflow(self.transport, self.flow, cycle, self.parse)
-        outgoing = _Outgoing(self, cycle)
 
-        async def serve(scope: Scope, _receive: Receive, _send: Send) -> None:
-            await app(scope, inflow.receive, outgoing.send)
+class Exchange:
+    """An application that serves one request, with bodies and heads on their way in and out as here.
 
-        return serve
+    Heads are joined and judged as a whole; the server would do so field by field.
+    """
 
+    __slots__ = ("_app", "_connection", "_cycle", "_inflow")
 
-class _Outgoing:
-    """The way out. Heads are joined and judged as a whole; the server would do so field by field."""
-
-    __slots__ = ("_connection", "_cycle")
-
-    def __init__(self, connection: Connection, cycle: RequestResponseCycle) -> None:
+    def __init__(self, app: ASGIApp, connection: Connection, cycle: RequestResponseCycle) -> None:
+        self._app = app
         self._connection = connection
         self._cycle = cycle
+        self._inflow: Inflow | None = None
 
-    async def send(self, message: Message) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
+        """Serve the request."""
+        await self._app(scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        # Made when it is asked for: most requests have no body.
+        if self._inflow is None:
+            own = self._connection
+            self._inflow = Inflow(own.transport, own.flow, self._cycle, own.parse)
+        return await self._inflow.receive()
+
+    async def _send(self, message: Message) -> None:
         kind = message["type"]
         if kind == ZERO_COPY:
             own = self._connection

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.connections import CONNECTION
 from api.corking import Corked
-from api.exchanges import Connection
+from api.exchanges import Connection, Exchange
 from api.handshakes import breach_of
 from api.zero_copy import ZERO_COPY
 
@@ -113,7 +113,7 @@ class LimitedHeads(HttpToolsProtocol):
         if self._read_bytes > MAXIMUM_HEAD_BYTES < self._head_bytes():
             self._refuse(431, TOO_LARGE)
             raise Refused
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._refuse(400, ONE_HOST)  # RFC 9112 section 3.2: a proxy may have read another
             raise Refused
@@ -149,7 +149,8 @@ class LimitedHeads(HttpToolsProtocol):
             self._forget()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        super()._start_asgi_task(cycle, cast("ASGI3Application", self._connection.serving(cast("ASGIApp", app), cycle)))
+        exchange = Exchange(cast("ASGIApp", app), self._connection, cycle)
+        super()._start_asgi_task(cycle, cast("ASGI3Application", exchange))
 
     def _forget(self) -> None:
         # The parser and this know each other, and would wait for the collector for as long as the connection lasts.

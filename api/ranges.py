@@ -6,7 +6,6 @@ request and no file: `api/transfers.py` hands them values and sends what they de
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import NamedTuple
@@ -54,8 +53,7 @@ class Content(NamedTuple):
     is_dated_apart: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
+class Conditions(NamedTuple):
     """The header fields that decide, None where absent; lines of the same name are joined with a comma and a space."""
 
     if_match: str | None = None

@@ -35,18 +35,19 @@ _log = get_logger(__name__)
 
 
 class Trail:
-    """One download on its way: a whole transfer, or ranges that belong together."""
+    """One download on its way: a whole transfer, or ranges that belong together; `ended_at` is when the last one did."""
 
     __slots__ = ("active", "download", "ended_at", "event_id", "facts", "is_whole", "may_exist", "sent")
 
-    def __init__(self, download: Download, facts: RequestFacts, now: datetime, *, is_whole: bool) -> None:
+    ended_at: datetime
+
+    def __init__(self, download: Download, facts: RequestFacts, *, is_whole: bool) -> None:
         self.event_id: UUID | None = None
         self.download = download
         self.facts = facts
         self.is_whole = is_whole
         self.active = 1
         self.sent = 0
-        self.ended_at = now
         self.may_exist = False
 
     @property
@@ -95,12 +96,11 @@ class DownloadRecorder:
 
     def begin(self, download: Download, facts: RequestFacts, *, is_range: bool) -> Trail:
         """Bytes are about to go out. A range goes on with the download that it belongs to, if there is one."""
-        now = self._clock.now()
-        self._forget_recent(now)
+        self._forget_recent()
         key = (download.user_id, download.version_id)
         trail = self._active.get(key) or self._recent.pop(key, None) if is_range else None
         if trail is None:
-            trail = Trail(download, facts, now, is_whole=not is_range)
+            trail = Trail(download, facts, is_whole=not is_range)
         else:
             trail.active += 1
         self._active[key] = trail
@@ -131,16 +131,17 @@ class DownloadRecorder:
             _log.error("downloads not recorded", lost=len(self._waiting))
 
     def _settle(self, trail: Trail) -> None:
-        if self._active.get(trail.key) is trail:
-            del self._active[trail.key]
+        key = trail.key
+        if self._active.get(key) is trail:
+            del self._active[key]
         if not trail.is_complete:
-            self._recent.pop(trail.key, None)
-            self._recent[trail.key] = trail
+            self._recent.pop(key, None)
+            self._recent[key] = trail
 
-    def _forget_recent(self, now: datetime) -> None:
+    def _forget_recent(self) -> None:
         while self._recent:
             oldest = next(iter(self._recent.values()))
-            if now - oldest.ended_at <= WINDOW and len(self._recent) <= self._maximum_kept:
+            if self._clock.now() - oldest.ended_at <= WINDOW and len(self._recent) <= self._maximum_kept:
                 return
             del self._recent[oldest.key]
 

@@ -54,7 +54,7 @@ Field: TypeAlias = tuple[bytes, bytes]
 AT_ONCE_BYTES = 64 * 1024
 REMEMBERED = 1024
 EXPIRY = re.compile("[0-9]{1,12}", re.ASCII)
-CONDITION_FIELDS = {name.replace("_", "-").encode(): name for name in Conditions.__dataclass_fields__}
+CONDITION_FIELDS = {name.replace("_", "-").encode(): name for name in Conditions._fields}
 # The bytes are somebody's, not ours: no browser may run them, guess at them or embed them elsewhere, and a cache asks
 # each time, since the right may be gone.
 FIXED_FIELDS: Final[Sequence[Field]] = [

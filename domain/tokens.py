@@ -110,9 +110,10 @@ class TokenIssuer:
         if len(text) > MAXIMUM_CHARACTERS:
             raise BadCredential
         holder, expires_at, issued_at = _claims_of(text, self.keys, self.issuer)
-        if issued_at > now.timestamp() + 60:
+        seconds = now.timestamp()
+        if issued_at > seconds + 60:
             raise BadCredential
-        if now.timestamp() >= expires_at:
+        if seconds >= expires_at:
             raise ExpiredCredential
         return holder
 
