@@ -7,12 +7,14 @@ client from sending headers without end, or a byte an hour. Bodies are watched i
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import cast
 
 import orjson
 from starlette.types import ASGIApp
 from uuid_utils.compat import uuid7
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.connections import CONNECTION
@@ -57,6 +59,15 @@ class LimitedHeads(HttpToolsProtocol):
         super().connection_made(transport)
         self.transport = cast("asyncio.Transport", Corked(transport, self.loop))
         self._connection = Connection(self.transport, self.flow, self.data_received, self.file_threads)
+        # Read alone, by every request of the connection.
+        self._extensions: dict[str, dict[object, object]] = {
+            CONNECTION: {
+                "abort": transport.abort,
+                "is_writable": partial(_is_writable, self.flow),
+                "stopping": self.stopping,
+            },
+            ZERO_COPY: {},
+        }
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -97,15 +108,7 @@ class LimitedHeads(HttpToolsProtocol):
         self._is_partial = False
         self._disarm()
         self._judge()
-        extensions: dict[str, dict[object, object]] = {
-            CONNECTION: {
-                "abort": self.transport.abort,
-                "is_writable": self._is_writable,
-                "stopping": self.stopping,
-            },
-            ZERO_COPY: {},
-        }
-        self.scope["extensions"] = extensions
+        self.scope["extensions"] = self._extensions
         super().on_headers_complete()
 
     def _judge(self) -> None:
@@ -160,9 +163,6 @@ class LimitedHeads(HttpToolsProtocol):
         # HTTP/1.0 knows no upgrade: such a header is ignored (RFC 9110 section 7.8).
         return self.parser.get_http_version() == "1.1" and super()._should_upgrade()
 
-    def _is_writable(self) -> bool:
-        return not self.flow.write_paused
-
     def _arm(self) -> None:
         self._timer = self.loop.call_later(self.head_seconds, self._expire)
 
@@ -193,6 +193,10 @@ class LimitedHeads(HttpToolsProtocol):
     def _is_graphql(self) -> bool:
         url: bytes = getattr(self, "url", b"")
         return url.partition(b"?")[0] == b"/graphql"
+
+
+def _is_writable(flow: FlowControl) -> bool:
+    return not flow.write_paused
 
 
 def _answer(status: int, detail: str, headers: Sequence[tuple[bytes, bytes]], *, is_graphql: bool) -> bytes:

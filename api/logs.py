@@ -9,7 +9,7 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import BinaryIO, Literal, TextIO, cast
+from typing import Any, BinaryIO, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -59,7 +59,7 @@ def configure_logs(level: str, style: Literal["console", "json"], output: TextIO
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=_processors(style, is_terminal=output.isatty()),
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=_logger_class(number),
         logger_factory=lambda name="": _Lines(output.buffer, name),
         cache_logger_on_first_use=True,
     )
@@ -125,6 +125,23 @@ def _shown(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
+class _Straight(structlog.BoundLoggerBase):
+    """Makes a line of an event and its facts. structlog's own looks for what is bound besides, which nothing is."""
+
+    def _proxy_to_logger(self, method_name: str, event: str | None = None, **facts: Any) -> None:  # noqa: ANN401
+        line: Any = {**facts, "event": event}
+        try:
+            for process in self._processors:
+                line = process(self._logger, method_name, line)
+        except structlog.DropEvent:
+            return
+        self._logger.msg(line)
+
+
+def _logger_class(level: int) -> type[structlog.BoundLoggerBase]:
+    return type("Logger", (_Straight, structlog.make_filtering_bound_logger(level)), {})
+
+
 class _Lines:
     """Writes lines; a reader that went away costs the line, never the request."""
 
@@ -139,8 +156,6 @@ class _Lines:
             self._stream.flush()
         except (OSError, ValueError):
             return
-
-    debug = info = warning = error = critical = exception = msg
 
 
 class _Forwarding(logging.Handler):
@@ -162,5 +177,6 @@ class _Forwarding(logging.Handler):
 # defaults draw tracebacks in boxes with every local variable, for seconds each.
 structlog.configure(
     processors=_processors("console", is_terminal=False),
+    wrapper_class=_logger_class(logging.NOTSET),
     logger_factory=lambda name="": _Lines(sys.stdout.buffer, name),
 )

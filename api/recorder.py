@@ -35,7 +35,7 @@ _log = get_logger(__name__)
 
 
 class Trail:
-    """One download on its way: a whole transfer, or ranges that belong together; `ended_at` is when the last one did."""
+    """One download on its way: a whole transfer, or ranges that belong together. The last ended at `ended_at`."""
 
     __slots__ = ("active", "download", "ended_at", "event_id", "facts", "is_whole", "may_exist", "sent")
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from api.asking import Asking, request_id_of
@@ -75,6 +75,16 @@ class Opened(NamedTuple):
     disposition: Disposition
 
 
+class _RouteOfIds(Route):
+    """A route with nothing to convert and for every method: the other takes as long to see that as to find it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        found = self.path_regex.match(scope["path"]) if scope["type"] == "http" else None
+        if found is None:
+            return Match.NONE, {}
+        return Match.FULL, {"endpoint": self.endpoint, "path_params": found.groupdict()}
+
+
 class Pieces(NamedTuple):
     """The bytes of a blob, of which the first are here: that there is a blob is certain then."""
 
@@ -98,8 +108,8 @@ class Transfers:
     def routes(self) -> list[BaseRoute]:
         """Where it is found. Methods are judged here, so that a wrong one is answered like every other problem."""
         return [
-            Route("/files/{file_id}/download", self),
-            Route("/files/{file_id}/versions/{version_id}/download", self),
+            _RouteOfIds("/files/{file_id}/download", self),
+            _RouteOfIds("/files/{file_id}/versions/{version_id}/download", self),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -115,8 +115,7 @@ class SignedDownload:
         return _parts(self.file_id, self.version_id, self.disposition, self.expires, self.signer_id)
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadRecord:
+class DownloadRecord(NamedTuple):
     """One download as history keeps it. `sent` counts the bytes that really went out, over all its ranges.
 
     `event_id` stays the same while a download goes on; `may_exist` says that it may have been written before.

@@ -45,21 +45,21 @@ async def pieces_of(threads: Threads, layout: Layout, span: Span) -> AsyncGenera
         job.add_done_callback(lambda _: source.close())
 
 
-def read_at_once(layout: Layout, span: Span) -> bytes | None:
+def read_at_once(layout: Layout, key: str, start: int, end: int, size: int) -> bytes | None:
     """A range of a blob that is in memory already. None when the disk would have to be waited for, or on any doubt."""
-    if _WITHOUT_WAITING is None or span.end is None:
+    if _WITHOUT_WAITING is None:
         return None
-    piece = bytearray(span.end - span.start)
+    piece = bytearray(end - start)
     try:
-        descriptor = layout.read(span.key)
+        descriptor = layout.read(key)
         try:
-            size = os.fstat(descriptor).st_size
-            count = os.preadv(descriptor, [piece], span.start, _WITHOUT_WAITING)
+            found = os.fstat(descriptor).st_size
+            count = os.preadv(descriptor, [piece], start, _WITHOUT_WAITING)
         finally:
             os.close(descriptor)
     except OSError:
         return None
-    return bytes(piece) if count == len(piece) and size == span.size else None
+    return bytes(piece) if count == len(piece) and found == size else None
 
 
 class OpenFile:

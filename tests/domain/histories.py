@@ -1,6 +1,6 @@
 """Histories: people who upload, change, download and leave, through the verbs that do it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from uuid import UUID
 
@@ -119,7 +119,7 @@ class History:
         """A download is known to have been longer, perhaps on another day; or it is written a second time."""
         if self.records:
             known = self.random.choice(self.records)
-            longer = replace(known, sent=known.sent + number % 3, ended_at=self.scene.clock.now(), may_exist=True)
+            longer = known._replace(sent=known.sent + number % 3, ended_at=self.scene.clock.now(), may_exist=True)
             self.records[self.records.index(known)] = longer
             async with self.scene.db.transaction() as tx:
                 await record_downloads(tx, [longer])
