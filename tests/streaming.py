@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from httpx2 import AsyncClient, Request, Response
-from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Message, Scope
 from uuid_utils.compat import uuid7
@@ -16,6 +15,7 @@ from uuid_utils.compat import uuid7
 from api.websocket import GraphQLSockets
 from db.bus import Bus, News
 from domain.events import EventKind
+from tests.routing import router_of
 
 STREAM = {"Accept": "text/event-stream"}
 PATIENCE_SECONDS = 30
@@ -23,10 +23,8 @@ PATIENCE_SECONDS = 30
 
 def bus_of(client: AsyncClient) -> Bus:
     """The bus of the application that the client asks."""
-    inner: Any = client._transport.app  # type: ignore[attr-defined]
-    while not isinstance(inner, Starlette):
-        inner = inner.app if hasattr(inner, "app") else inner._app
-    [sockets] = [route.app for route in inner.routes if isinstance(route, WebSocketRoute)]
+    routes = router_of(client._transport.app).routes  # type: ignore[attr-defined]
+    [sockets] = [route.app for route in routes if isinstance(route, WebSocketRoute)]
     assert isinstance(sockets, GraphQLSockets)
     bus: Bus = sockets.guard.args[0]  # type: ignore[attr-defined]
     return bus

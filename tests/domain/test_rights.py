@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from httpx2 import AsyncClient, Response
-from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from uuid_utils.compat import uuid7
@@ -20,6 +19,7 @@ from api.settings import Settings
 from domain.rights import RIGHTS, Outcome, Outcomes
 from tests.asking import PASSWORD
 from tests.fields import CONTENT, WAYS, Field, Path, nested_fields, node_types, root_fields
+from tests.routing import router_of
 from tests.stage import ASKERS, Stage, set_stage
 
 NODES = ("node", "nodes")
@@ -258,13 +258,11 @@ def test_every_nested_field_that_takes_an_id_is_reached() -> None:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_every_route_that_takes_an_id_is_in_the_matrix(app: ASGIApp) -> None:
-    inner: Any = app
-    while not isinstance(inner, Starlette):
-        inner = inner.app if hasattr(inner, "app") else inner._app
-    taking = {getattr(route, "path", "") for route in inner.routes if getattr(route, "param_convertors", None)}
+    routes = router_of(app).routes
+    taking = {getattr(route, "path", "") for route in routes if getattr(route, "param_convertors", None)}
     named = {path.replace("{upload_session_id}", "{upload_id}") for path in ROUTES.values()}
     assert taking == {*named, *SIGNED, FILES_PATH}
-    others = [route for route in inner.routes if not isinstance(route, Route | WebSocketRoute)]
+    others = [route for route in routes if not isinstance(route, Route | WebSocketRoute)]
     assert [getattr(route, "path", "") for route in others] == [FILES_PATH]
 
 
