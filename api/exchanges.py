@@ -18,7 +18,7 @@ from api.inflow import Inflow
 from api.zero_copy import ZERO_COPY, FileSender
 
 # What the server would look for in each name and each value by itself, for all of them.
-_OF_NAMES: Final = b"abcdefghijklmnopqrstuvwxyz0123456789-"
+_NAME_OCTETS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789-"
 _CONTROLS: Final = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 _LINE_END: Final = b"\r\n"
 _TELLING_FIELDS = frozenset({b"connection", b"transfer-encoding"})
@@ -87,8 +87,8 @@ class Exchange:
 
 
 def _are_plain(names: Collection[bytes], written: bytes, count: int) -> bool:
-    """Whether so many fields have been written as they are: no name is odd, and no control character is a value's."""
-    if b"" in names or b"".join(names).translate(None, _OF_NAMES):
+    """Whether so many fields may go out as they are written: names of small letters, digits, hyphens; no controls."""
+    if b"" in names or b"".join(names).translate(None, _NAME_OCTETS):
         return False
     controls = len(written) - len(written.translate(None, _CONTROLS))
     return controls == len(_LINE_END) * (count - 1)

@@ -3,6 +3,7 @@
 Around the routes, in place of the three layers that `Starlette` itself puts there, through which every message goes.
 """
 
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -22,10 +23,10 @@ _log = get_logger(__name__)
 
 
 class Faults:
-    """ASGI middleware: what the application raises is answered, unless an answer had begun, and goes no further.
+    """ASGI middleware that answers what the application raises, unless an answer had begun.
 
-    But for bugs, which are raised anew once they are answered, for the server to log; and for what `api.deadlines`
-    raises through the application, since that answers it. An answer that is not whole is for the server to see.
+    Bugs are raised anew once they are answered, for the server to log. An outage of the database is logged here, and an
+    answer that it cut short is for the server to see. What `api.deadlines` raises passes: it is answered there.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -34,42 +35,44 @@ class Faults:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        scope["app"] = self  # routes then raise what they do not serve, instead of answering in their own way
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["app"] = self  # Starlette's routes then raise what they do not serve, instead of answering in plain text
         answer = _Answer(send)
         try:
             await self._app(scope, receive, answer.send)
         except (SenderStalled, ReaderStalled):
             raise
-        except HTTPException as error:
-            await answer.end(_not_served(error, scope), scope, receive)
-        except Exception as fault:
+        except Exception as error:
+            if isinstance(error, HTTPException) and not answer.has_begun:
+                await answer.end(_not_served(error, scope), scope, receive)
+                return
             self._metrics.faulted()
-            outage = outage_of(fault)
+            outage = outage_of(error)
             if outage is None:
-                await answer.end(problem(500, "INTERNAL", MASKED, request_id_of(scope)), scope, receive)
+                with suppress(ReaderStalled):  # the bug has to be heard of all the same
+                    await answer.end(problem(500, "INTERNAL", MASKED, request_id_of(scope)), scope, receive)
                 raise
-            tell_fault(_log, "fault", fault)
+            tell_fault(_log, "fault", error)
             await answer.end(problem_response(outage, request_id_of(scope)), scope, receive)
 
 
 class _Answer:
     """The way out of one request, and whether anything has gone it."""
 
-    __slots__ = ("_has_begun", "_send")
+    __slots__ = ("_send", "has_begun")
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._has_begun = False
+        self.has_begun = False
 
     async def send(self, message: Message) -> None:
-        self._has_begun = True
+        self.has_begun = True
         await self._send(message)
 
     async def end(self, response: Response, scope: Scope, receive: Receive) -> None:
-        if not self._has_begun:
+        if not self.has_begun:
             await response(scope, receive, self._send)
 
 

@@ -122,14 +122,14 @@ def _json_line(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
 
 
 def _shown(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else repr(value)
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else repr(value)
 
 
 class _Straight(structlog.BoundLoggerBase):
-    """Makes a line of an event and its facts. structlog's own looks for what is bound besides, which nothing is."""
+    """Makes a line of an event and its facts, and writes it; structlog's own is twice as long about it."""
 
     def _proxy_to_logger(self, method_name: str, event: str | None = None, **facts: Any) -> None:  # noqa: ANN401
-        line: Any = {**facts, "event": event}
+        line: Any = {**self._context, **facts, "event": event}
         try:
             for process in self._processors:
                 line = process(self._logger, method_name, line)

@@ -6,6 +6,7 @@ and `request.state.address` say which request this is and whose: the client's ad
 
 import re
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
@@ -18,7 +19,6 @@ from api.metrics import Metrics
 from api.traffic import Passage
 
 MAXIMUM_LOGGED_PATH: Final = 512
-FAULTS: Final = 500
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -31,7 +31,7 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
 class Requests:
-    """Gives each request an id, and has its passage dressed, counted and logged."""
+    """Gives each request an id, and has its passage dressed, counted and logged. Made once logs are configured."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Requests:
         self._app = app
         self._metrics = metrics
         self._trusted = tuple(trusted_proxies)
-        self._log = get_logger(__name__).bind()  # here, once: by each line it would cost half as much as the line
+        self._log = get_logger(__name__).bind()  # once: for each line it would cost as much as half of it
         self._headers = (*SECURITY_HEADERS, STRICT_TRANSPORT) if is_https else SECURITY_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +79,7 @@ class Requests:
         status = passage.status
         path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "backslashreplace")
         # Probes come every few seconds and say nothing; a status is missing where the client left before the answer.
-        is_fault = status is not None and status >= FAULTS
+        is_fault = status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR
         tell = self._log.warning if is_fault else self._log.debug if path.startswith(b"/health") else self._log.info
         tell(
             "request",

@@ -41,8 +41,8 @@ class Scrapes:
         return Route(PATH, self)
 
     def alone(self) -> ASGIApp:
-        """An application that serves metrics and nothing else, for a port of their own."""
-        return Requests(Faults(Router([self.route()]), self._metrics), self._metrics)
+        """An application that serves metrics alone, for a port of their own. What is asked there is not counted."""
+        return Requests(Faults(Router([self.route()]), self._metrics), Metrics())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -79,7 +79,9 @@ class _RouteOfIds(Route):
     """A route with nothing to convert and for every method: the other takes as long to see that as to find it."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        found = self.path_regex.match(scope["path"]) if scope["type"] == "http" else None
+        if scope["type"] != "http" or scope.get("root_path"):
+            return super().matches(scope)
+        found = self.path_regex.match(scope["path"])
         if found is None:
             return Match.NONE, {}
         return Match.FULL, {"endpoint": self.endpoint, "path_params": found.groupdict()}

@@ -59,10 +59,10 @@ def judge_lengths(ids: Sequence[str]) -> None:
 
 
 def _uuid(digits: str) -> UUID:
-    return _uuid_of_so_many(digits) if len(digits) == DIGITS else NOTHING
+    return _remembered(digits) if len(digits) == DIGITS else NOTHING
 
 
 # An id that is asked for is often asked for again, and its own class takes several times as long.
 @lru_cache(maxsize=REMEMBERED)
-def _uuid_of_so_many(digits: str) -> UUID:
+def _remembered(digits: str) -> UUID:
     return UUID(digits) if CANONICAL.fullmatch(digits) else NOTHING

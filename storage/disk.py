@@ -107,7 +107,7 @@ class DiskStore:
 
     def read_at_once(self, key: str, start: int, end: int, *, size: int) -> bytes | None:
         """A small range without waiting for the disk; see LocalFiles."""
-        return read_at_once(self._layout, key, start, end, size)
+        return read_at_once(self._layout, key, start, end, size=size)
 
     async def open_file(self, key: str) -> OpenFile:
         """The blob as a file. Raises BlobMissing, or StoreError."""

@@ -45,7 +45,7 @@ async def pieces_of(threads: Threads, layout: Layout, span: Span) -> AsyncGenera
         job.add_done_callback(lambda _: source.close())
 
 
-def read_at_once(layout: Layout, key: str, start: int, end: int, size: int) -> bytes | None:
+def read_at_once(layout: Layout, key: str, start: int, end: int, *, size: int) -> bytes | None:
     """A range of a blob that is in memory already. None when the disk would have to be waited for, or on any doubt."""
     if _WITHOUT_WAITING is None:
         return None

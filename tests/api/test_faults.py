@@ -100,17 +100,25 @@ async def test_what_is_not_served_is_said_to_be_so(status: int) -> None:
     assert (b"allow", b"GET") in asked.answer[0]["headers"]
 
 
-@pytest.mark.parametrize("fault", [HTTPException(404), ConnectionRefusedError()])
-async def test_an_answer_that_has_begun_stays_as_it_is(fault: Exception) -> None:
-    asked = await Asked(Below(fault, HEAD)).run()
-    assert asked.answer == [HEAD]
+async def test_an_answer_that_an_outage_cuts_short_stays_as_it_is() -> None:
+    asked = await Asked(Below(ConnectionRefusedError(), HEAD)).run()
+    assert (asked.answer, asked.faults) == ([HEAD], 1)
 
 
-async def test_a_bug_in_the_middle_of_an_answer_is_left_to_the_server() -> None:
-    asked = Asked(Below(KeyError(), HEAD))
-    with pytest.raises(KeyError):
+@pytest.mark.parametrize("fault", [KeyError(), HTTPException(404)])
+async def test_a_bug_in_the_middle_of_an_answer_is_left_to_the_server(fault: Exception) -> None:
+    asked = Asked(Below(fault, HEAD))
+    with pytest.raises(type(fault)):
         await asked.run()
-    assert asked.answer == [HEAD]
+    assert (asked.answer, asked.faults) == ([HEAD], 1)
+
+
+async def test_a_bug_is_heard_of_also_where_nobody_takes_the_answer() -> None:
+    async def stalled(_message: Message) -> None:
+        raise ReaderStalled
+
+    with pytest.raises(KeyError):
+        await Faults(Below(KeyError()), Metrics())(dict(HTTP), nothing, stalled)
 
 
 @pytest.mark.parametrize("stall", STALLS)

@@ -154,8 +154,10 @@ def test_passwords_and_tokens_are_hidden(output: Output) -> None:
 @pytest.mark.parametrize("value", ["\udcff", 2**70, {1: object()}, float("nan")])
 def test_nothing_that_is_logged_breaks_the_caller(output: Output, value: object) -> None:
     logs.configure_logs("info", "json", output)
-    logs.get_logger("api.some").info("odd", value=value)
-    assert output.lines()[0]["event"] == "odd"
+    logs.get_logger("api.some").bind(who="me").info("odd", value=value)
+    [line] = output.lines()
+    assert (line["event"], line["who"]) == ("odd", "me")
+    assert line["timestamp"].endswith("Z")
 
 
 def test_a_wrong_call_of_the_standard_librarys_logger_breaks_nothing(

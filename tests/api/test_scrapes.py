@@ -78,7 +78,10 @@ async def test_with_a_port_of_their_own_they_are_served_there_and_nowhere_else(s
         assert found.of("cairn_http_requests_total", method="GET", route="/health", status="2xx") == 1
         assert "x-request-id" in answer.headers
         for path in ("/", "/graphql", "/health"):
-            assert (await other.get(path)).status_code == 404
+            refusal = await other.get(path)
+            assert (refusal.status_code, refusal.json()["code"]) == (404, "NOT_FOUND")
+        again = Scraped((await other.get("/metrics")).text)
+        assert again.total("cairn_http_requests_total") == found.total("cairn_http_requests_total")
 
 
 async def test_a_port_and_a_token_are_both_needed_where_both_are_set(serve: Serve) -> None:

@@ -106,6 +106,12 @@ async def test_an_owner_gets_the_bytes_back(shelf: Shelf) -> None:
 
 
 @SQLITE
+async def test_it_is_there_below_a_path_that_the_server_adds(shelf: Shelf) -> None:
+    shelf.client._transport.root_path = "/below"  # type: ignore[attr-defined]
+    answer = await shelf.client.get(f"/below{shelf.path}", headers=shelf.owner.headers)
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+
+
 async def test_nothing_in_a_file_can_run_be_guessed_at_or_embedded(shelf: Shelf) -> None:
     answer = await shelf.get()
 
