@@ -1,6 +1,6 @@
 """What nobody below has caught: each request is answered all the same, as a problem, and what broke is told of.
 
-Around the routes, in place of the three layers that `Starlette` itself puts there, through which every message goes.
+Around the routes, in place of the two layers that `Starlette` itself puts there, through which every message goes.
 """
 
 from contextlib import suppress

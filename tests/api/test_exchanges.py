@@ -12,6 +12,8 @@ from tests.api.served import served
 HEADS: dict[str, list[tuple[bytes, bytes]]] = {
     "/plain": [(b"content-length", b"2"), (b"x-thing", b"one: two")],
     "/capital": [(b"Content-Length", b"2"), (b"X-Thing", b"\xc3\xa4")],
+    "/mixed": [(b"content-length", b"2"), (b"X-Thing", b"\xc3\xa4")],
+    "/spaced": [(b"content-length", b"2"), (b"x thing", b"one")],
     "/closing": [(b"content-length", b"2"), (b"connection", b"close")],
     "/unknown": [(b"x-thing", b"of no length")],
     "/split": [(b"content-length", b"2"), (b"x-thing", b"one\r\nx-other: two")],
@@ -67,8 +69,9 @@ def test_a_plain_head_goes_out_as_it_is_with_the_servers_own_fields(peer: socket
         assert [field[:6] for field in fields[:-2]] == [b"date: ", b"server"]
 
 
-def test_names_of_fields_are_sent_in_small_letters_and_values_as_they_are(peer: socket.socket) -> None:
-    ask(peer, "/capital")
+@pytest.mark.parametrize("path", ["/capital", "/mixed"])
+def test_names_of_fields_are_sent_in_small_letters_and_values_as_they_are(peer: socket.socket, path: str) -> None:
+    ask(peer, path)
     assert b"content-length: 2\r\nx-thing: \xc3\xa4\r\n" in answered(peer)
 
 
@@ -92,7 +95,7 @@ def test_a_body_of_unknown_length_comes_in_chunks(peer: socket.socket) -> None:
     assert answered(peer, b"0\r\n\r\n").endswith(b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
 
 
-@pytest.mark.parametrize("path", ["/split", "/broken"])
+@pytest.mark.parametrize("path", ["/split", "/spaced", "/broken"])
 def test_a_head_that_is_none_is_a_fault(peer: socket.socket, path: str) -> None:
     ask(peer, path)
     received = peer.recv(65536)

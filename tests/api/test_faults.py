@@ -1,5 +1,6 @@
 """What breaks below: whoever asked is answered, and the server learns of bugs alone."""
 
+import asyncio
 from http import HTTPStatus
 from pathlib import Path
 
@@ -137,6 +138,15 @@ async def test_what_is_no_request_ends_as_it_does(kind: str) -> None:
     assert asked.answer == []
 
 
+async def head_of_answer(port: int, sent: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(sent)
+        return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)
+    finally:
+        writer.transport.abort()
+
+
 async def test_senders_of_parts_that_stall_are_told_so(tmp_path: Path) -> None:
     with serving(tmp_path, {"CAIRN_STALL_SECONDS": "0.5"}) as live:
         async with AsyncClient(base_url=live.url, timeout=PATIENCE_SECONDS) as client:
@@ -151,6 +161,10 @@ async def test_senders_of_parts_that_stall_are_told_so(tmp_path: Path) -> None:
             for head in (patch, put):
                 status, answer = await answered(live.port, head.encode(), b"hello")
                 assert (status, answer["code"]) == (408, "REQUEST_TIMEOUT")
+            rest = patch.replace("Offset: 0", "Offset: 5").replace("Length: 100", "Length: 95")
+            told = await head_of_answer(live.port, rest.encode() + b"hello")
+            assert told.startswith(b"HTTP/1.1 408 ")
+            assert b"\r\ntus-resumable: 1.0.0\r\n" in told
             offset = (await get_head(client, ada, url)).headers["upload-offset"]
-            assert offset == "5"
+            assert offset == "10"
         assert '"level":"error"' not in live.log.read_text()
